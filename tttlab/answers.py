@@ -1,0 +1,116 @@
+"""Finding the answer in a text, and saying when two answers are the same.
+
+The extractor often decides the result of a comparison, so it has a name and a version, both recorded with each call:
+an extraction can be done again later, from the recorded text, with no model. None is an abstention: it never wins a
+vote and never leaves a denominator.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+
+from tttlab.errors import OptionError, nearest
+
+_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
+_STATEMENT = re.compile(r"(?:answer\s*(?:is|:|=)|####)[ \t]*:?", re.IGNORECASE)
+
+
+def normalise(text: str) -> str | None:
+    """An answer in the form in which answers are compared, or None if nothing is left.
+
+    Markup, quotes, and closing punctuation go; a number takes one spelling (`1,000.0` is `1000`); other texts keep
+    their letters in lower case and single spaces.
+    """
+    bare = text.strip().strip("*_`$\"'“”‘’ \t").rstrip(".!;:, ").strip("*_`$\"' ")
+    if not bare:
+        return None
+    return _spell_number(bare) if _NUMBER.fullmatch(bare) else " ".join(bare.lower().split())
+
+
+def _spell_number(text: str) -> str:
+    try:
+        value = Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        return text
+    if not value.is_finite() or abs(value.adjusted()) > 40:
+        return text
+    spelled = f"{value.normalize():f}"
+    return "0" if spelled == "-0" else spelled
+
+
+def _last_number(text: str) -> str | None:
+    found = _NUMBER.findall(text)
+    return found[-1] if found else None
+
+
+def _last_line(text: str) -> str | None:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else None
+
+
+def _boxed(text: str) -> str | None:
+    start = text.rfind(r"\boxed{")
+    if start < 0:
+        return None
+    depth, begin = 0, start + len(r"\boxed{")
+    for place in range(begin, len(text)):
+        if text[place] == "{":
+            depth += 1
+        elif text[place] == "}":
+            if depth == 0:
+                return text[begin:place]
+            depth -= 1
+    return None
+
+
+def _final_answer(text: str) -> str | None:
+    if (boxed := _boxed(text)) is not None:
+        return boxed
+    for statement in reversed(list(_STATEMENT.finditer(text))):
+        if stated := text[statement.end():].strip().split("\n")[0]:
+            return stated
+    return _last_line(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Extractor:
+    """A named, versioned rule that finds the answer in a text. Two with the same name and version are equal."""
+
+    name: str
+    version: int
+    find: Callable[[str], str | None] = field(compare=False, repr=False)
+
+    def __call__(self, text: str) -> str | None:
+        """The normalised answer, or None."""
+        raw = self.find(text)
+        return None if raw is None else normalise(raw)
+
+
+FINAL_ANSWER = Extractor("final_answer", 1, _final_answer)
+EXTRACTORS: dict[str, Extractor] = {
+    extractor.name: extractor
+    for extractor in (
+        FINAL_ANSWER,
+        Extractor("last_number", 1, _last_number),
+        Extractor("last_line", 1, _last_line),
+        Extractor("boxed", 1, _boxed),
+        Extractor("whole_text", 1, lambda text: text),
+    )
+}
+
+
+def find_extractor(name: str) -> Extractor:
+    """The extractor of that name. Raises `OptionError` with the nearest names."""
+    if name not in EXTRACTORS:
+        raise OptionError(f"no extractor is named {name!r}{nearest(name, EXTRACTORS)}")
+    return EXTRACTORS[name]
+
+
+def same_answer(value: str | None, reference: str | None) -> bool | None:
+    """Whether a normalised answer equals a reference; None where there is no reference to compare with."""
+    if reference is None:
+        return None
+    return value is not None and value == normalise(reference)

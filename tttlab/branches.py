@@ -1,0 +1,93 @@
+"""The tree of a run: branches, each with a span, and the place in it at which code is running."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from tttlab.identity import hashed_seed
+from tttlab.meter import Meter
+from tttlab.tracing import names
+
+
+class Branch:
+    """A branch of the tree. Its span ends when its block ends, and is kept open for marks until the run ends."""
+
+    def __init__(self, path: str, span: Any, run_seed: int, parent: Branch | None = None) -> None:
+        self.path = path
+        self.parent = parent
+        self.span = span
+        self.attributes: dict[str, Any] = {}
+        self._children = 0
+        self._run_seed = run_seed
+        self._rng: Random | None = None
+        self._left_ns: int | None = None
+
+    @property
+    def depth(self) -> int:
+        """0 for the root."""
+        return self.path.count(".") + 1 if self.path else 0
+
+    @property
+    def rng(self) -> Random:
+        """The branch's own generator, seeded from the run's seed and its path."""
+        if self._rng is None:
+            self._rng = Random(hashed_seed(self._run_seed, "rng", self.path))
+        return self._rng
+
+    def next_child(self) -> tuple[int, str]:
+        """The index and path of the next branch below this one."""
+        index = self._children
+        self._children += 1
+        return index, f"{self.path}.{index}" if self.path else str(index)
+
+    def mark(self, **attributes: str | float | bool) -> None:
+        """Record facts about the branch."""
+        self.attributes.update(attributes)
+        for key, value in attributes.items():
+            self.span.set_attribute(names.BRANCH_PREFIX + key, value)
+
+    def leave(self) -> None:
+        """The block has ended; marks may still come."""
+        self._left_ns = time.time_ns()
+
+    def settle(self) -> None:
+        """The run has ended: no mark can come any more."""
+        if self.span.is_recording():
+            self.span.end(self._left_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a run code is running: its branch, the span that its calls stand below, and the meter they go to."""
+
+    branch: Branch
+    span: Any
+    meter: Meter
+
+
+PLACE: ContextVar[Place] = ContextVar("tttlab_place")
+
+
+@contextmanager
+def at(place: Place) -> Iterator[Place]:
+    """Run a block at another place."""
+    token = PLACE.set(place)
+    try:
+        yield place
+    finally:
+        PLACE.reset(token)
+
+
+def opening(run_id: str, branch: Branch, index: int, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes with which a branch's span starts."""
+    return {
+        names.RUN_ID: run_id, names.BRANCH_PATH: branch.path, names.BRANCH_INDEX: index,
+        names.BRANCH_PARENT: branch.parent.path if branch.parent else None, names.BRANCH_DEPTH: branch.depth,
+        names.BRANCH_STATE: "open", **{names.BRANCH_PREFIX + key: value for key, value in attributes.items()},
+    }

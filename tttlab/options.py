@@ -1,0 +1,91 @@
+"""Options and where each came from: what was given, `tttlab.configure`, the environment, `pyproject.toml`, a default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tttlab.errors import OptionError, nearest
+
+DEFAULTS: dict[str, str] = {"model": "local:smollm2", "strategy": "direct", "traces": "traces"}
+_configured: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """An option's value, and its source: `given`, `configured`, `environment`, a file's path, or `default`."""
+
+    value: str
+    source: str
+
+
+def configure(**options: str | Path | None) -> None:
+    """Set options for this process: `model`, `strategy`, `traces` (the folder of traces). None takes one back.
+
+    Raises `OptionError` for an option that there is not.
+    """
+    for name in options:
+        if name not in DEFAULTS:
+            raise OptionError(f"there is no option {name!r}{nearest(name, DEFAULTS)}")
+    for name, value in options.items():
+        if value is None:
+            _configured.pop(name, None)
+        else:
+            _configured[name] = str(value)
+
+
+def resolve(name: str, given: str | None = None) -> Resolved:
+    """The value of an option by the order above; the environment's name is `TTTLAB_` and the option in capitals."""
+    if given is not None:
+        return Resolved(given, "given")
+    if name in _configured:
+        return Resolved(_configured[name], "configured")
+    if value := os.environ.get(f"TTTLAB_{name.upper()}"):
+        return Resolved(value, "environment")
+    root = project_root(Path.cwd())
+    if root and name in (table := _project_table(root / "pyproject.toml")):
+        return Resolved(str(table[name]), str(root / "pyproject.toml"))
+    return Resolved(DEFAULTS[name], "default")
+
+
+def store_folder() -> Path:
+    """The folder of the live store: `store/` in the folder of traces.
+
+    Unless the option `traces` says otherwise, that is the nearest `traces/` from the working directory upwards to the
+    project's root (the folder with `pyproject.toml` or `.git`), else `traces/` in the working directory.
+    """
+    option = resolve("traces")
+    if option.source.endswith("pyproject.toml"):
+        return Path(option.source).parent / option.value / "store"
+    if option.source != "default":
+        return Path(option.value).expanduser().absolute() / "store"
+    here = Path.cwd()
+    root = project_root(here)
+    for folder in [here, *here.parents] if root else [here]:
+        if (folder / "traces").is_dir():
+            return folder / "traces" / "store"
+        if folder == root:
+            break
+    return here / "traces" / "store"
+
+
+def project_root(folder: Path) -> Path | None:
+    """The nearest folder upwards that holds `pyproject.toml` or `.git`."""
+    for candidate in [folder, *folder.parents]:
+        if (candidate / "pyproject.toml").is_file() or (candidate / ".git").exists():
+            return candidate
+    return None
+
+
+@lru_cache(maxsize=8)
+def _project_table(path: Path) -> dict[str, Any]:
+    try:
+        read = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
+    table = read.get("tool", {}).get("tttlab", {})
+    return dict(table) if isinstance(table, dict) else {}

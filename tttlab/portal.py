@@ -1,0 +1,85 @@
+"""The one seam between synchronous callers and the asynchronous inside: an event loop in a thread of its own.
+
+A notebook's kernel runs a loop already, so a cell that is to stay synchronous waits here for a coroutine that runs
+there. An interrupt stops the run, waits for it to be kept, and then goes on as `KeyboardInterrupt`.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import anyio
+from anyio.from_thread import BlockingPortal
+
+Result = TypeVar("Result")
+
+POLL_SECONDS = 0.1
+"""How often a waiting main thread wakes: an interrupt is seen no later than this, on Windows too."""
+GRACE_SECONDS = 5.0
+"""How long an interrupted run may take to unwind before it is abandoned."""
+
+_running: list[BlockingPortal] = []
+_lock = threading.Lock()
+
+
+def portal() -> BlockingPortal:
+    """This process's loop thread, started when first needed.
+
+    It is a daemon thread, so that a process can exit while models keep their engines and connections in the loop.
+    """
+    with _lock:
+        if not _running:
+            started = threading.Event()
+            threading.Thread(target=anyio.run, args=(_serve, started), name="tttlab-loop", daemon=True).start()
+            started.wait()
+        return _running[0]
+
+
+async def _serve(started: threading.Event) -> None:
+    async with BlockingPortal() as opened:
+        _running.append(opened)
+        started.set()
+        await opened.sleep_until_stopped()
+
+
+def wait_for(
+    coroutine: Callable[[], Coroutine[Any, Any, Result]], *, stop: Callable[[], None],
+    while_waiting: Callable[[], None] = lambda: None,
+) -> Result:
+    """Run a coroutine in the loop thread and wait for its result.
+
+    On `KeyboardInterrupt` it calls `stop`, waits for the coroutine to end by itself, and raises `Interrupted` with the
+    result. `while_waiting` is called about ten times a second in the waiting thread.
+    """
+    future = portal().start_task_soon(coroutine)
+    try:
+        return _poll(future, while_waiting)
+    except KeyboardInterrupt:
+        stop()
+        try:
+            result = future.result(timeout=GRACE_SECONDS)
+        except (Exception, concurrent.futures.CancelledError):
+            future.cancel()
+            raise KeyboardInterrupt from None
+        raise Interrupted(result) from None
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that came while a run was waited for; `result` is the partial run."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+def _poll(future: concurrent.futures.Future[Result], while_waiting: Callable[[], None]) -> Result:
+    while True:
+        try:
+            return future.result(timeout=POLL_SECONDS)
+        except TimeoutError:
+            if future.done():
+                raise
+            while_waiting()

@@ -1,0 +1,138 @@
+"""The four shapes that tttlab is made of. A class that fits one needs no base class and no registration call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from random import Random
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+
+from tttlab.budget import Budget
+from tttlab.events import StreamEvent
+from tttlab.types import Answer, Capabilities, Channel, Completion, Problem, Prompt, Request, Verdict
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A source of completions. `stream` yields events until a `Finish`; closing the iterator cancels the call.
+
+    A model may also have `price: Price | None`, `provider: str` (the `gen_ai.provider.name`), and
+    `describe() -> Mapping[str, str | int]` (what identifies its weights, recorded with each run).
+    """
+
+    @property
+    def name(self) -> str:
+        """The model's full name, such as `local:smollm2`."""
+        ...
+
+    @property
+    def can(self) -> Capabilities:
+        """What the model can do."""
+        ...
+
+    def stream(self, request: Request) -> AsyncIterator[StreamEvent]:
+        """Run one call. Raises `CallError` where the call fails."""
+        ...
+
+
+class BranchHandle(Protocol):
+    """An open branch. Prune, score or select it with `mark`."""
+
+    @property
+    def path(self) -> str:
+        """The branch's place in the tree: `""` is the root, `"0.2"` the third child of its first child."""
+        ...
+
+    def mark(self, **attributes: str | float | bool) -> None:
+        """Record facts about the branch: `state="pruned"`, `score=0.3`, `reason="..."`."""
+        ...
+
+
+class Think(Protocol):
+    """All that a strategy may do to the world. Whatever passes through it is traced, charged and cancellable."""
+
+    @property
+    def budget(self) -> Budget:
+        """What is left, in each unit that is limited."""
+        ...
+
+    @property
+    def rng(self) -> Random:
+        """A generator seeded from the run's seed and the current branch."""
+        ...
+
+    @property
+    def can(self) -> Capabilities:
+        """What the run's model can do."""
+        ...
+
+    def sample(
+        self, prompt: Prompt, *, n: int, order: Literal["index", "finished"] = "index", role: str = "generator",
+        channel: Channel | None = None, **sampling: Any,
+    ) -> AbstractAsyncContextManager[AsyncIterator[Completion]]:
+        """Start `n` independent completions at once and iterate over them; leaving the context cancels the rest.
+
+        They come in index order, whatever finishes first, unless `order="finished"`: use that only where the rule
+        provably ignores order, since short completions finish first. A failed call among them is skipped (its span
+        keeps the error); if all fail, the first error is raised at the end. `channel="thinking"` declares the whole
+        text to be thinking, for models without a thinking channel of their own.
+        """
+        ...
+
+    async def complete(
+        self, prompt: Prompt, *, n: int = 1, role: str = "generator", channel: Channel | None = None, **sampling: Any
+    ) -> list[Completion]:
+        """All `n` completions of a prompt, in index order."""
+        ...
+
+    async def map(self, function: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
+        """Run `function` over `items` at once, each in a branch of its own; results in the order of `items`."""
+        ...
+
+    async def verify(self, verifier: Verifier, problem: Problem, candidate: str) -> Verdict:
+        """Ask a verifier. One that raises gives a verdict with an `error`; the run goes on."""
+        ...
+
+    def propose(
+        self, value: str | None, *, confidence: float | None = None, votes: Mapping[str, float] | None = None,
+        rests_on: Iterable[Completion] | None = None,
+    ) -> Answer:
+        """Say what the answer would be if the run had to stop now: one more point on its curve.
+
+        `rests_on` names the completions behind it; all that were delivered so far unless given.
+        """
+        ...
+
+    def branch(
+        self, parent: BranchHandle | None = None, **attributes: str | float | bool
+    ) -> AbstractContextManager[BranchHandle]:
+        """Open a branch below `parent` (the current one unless given); calls made inside belong to it.
+
+        The handle may be marked after the block has ended, until the run ends: pruning is decided later.
+        """
+        ...
+
+    def limit(self, budget: Budget) -> AbstractContextManager[Any]:
+        """Hold what happens inside to a budget of its own; when it is spent, the block ends and the run goes on."""
+        ...
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """A way of spending compute: a frozen dataclass of its parameters with one coroutine, or a plain function."""
+
+    async def __call__(self, problem: Problem, think: Think) -> Answer | None:
+        """Solve the problem; call `think.propose` whenever the answer would change."""
+        ...
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """A check of a candidate answer. It sees the problem's reference; a strategy does not."""
+
+    async def __call__(self, problem: Problem, candidate: str, think: Think) -> Verdict:
+        """Judge the candidate."""
+        ...

@@ -1,0 +1,116 @@
+"""Every span name, attribute and event that tttlab writes, once.
+
+`gen_ai.*` follows the OpenTelemetry GenAI semantic conventions as of 2026-11 (repository
+`open-telemetry/semantic-conventions-genai`, schema 1.42.0; all of it still "Development", so the strings stand here and
+are not imported). Where the conventions have no name, tttlab's own namespace `tttlab.*` is used.
+"""
+
+from __future__ import annotations
+
+SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai/1.42.0"
+CONVENTION_DATE = "2026-11"
+
+# --- operations and span names -------------------------------------------------------------------------------------
+OPERATION = "gen_ai.operation.name"
+OPERATION_RUN = "invoke_workflow"
+OPERATION_CHAT = "chat"
+SPAN_PROPOSE = "propose"
+SPAN_BRANCH = "branch"
+SPAN_VERIFY = "verify"
+SPAN_LIMIT = "limit"
+
+# --- GenAI conventions ---------------------------------------------------------------------------------------------
+WORKFLOW_NAME = "gen_ai.workflow.name"
+PROVIDER = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_SEED = "gen_ai.request.seed"
+REQUEST_STREAM = "gen_ai.request.stream"
+REQUEST_TEMPERATURE = "gen_ai.request.temperature"
+REQUEST_TOP_P = "gen_ai.request.top_p"
+REQUEST_TOP_K = "gen_ai.request.top_k"
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+REQUEST_STOP = "gen_ai.request.stop_sequences"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+USAGE_INPUT = "gen_ai.usage.input_tokens"
+USAGE_OUTPUT = "gen_ai.usage.output_tokens"
+USAGE_CACHED = "gen_ai.usage.cache_read.input_tokens"
+USAGE_THINKING = "gen_ai.usage.reasoning.output_tokens"
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+ERROR_TYPE = "error.type"
+EVALUATION_EVENT = "gen_ai.evaluation.result"
+EVALUATION_NAME = "gen_ai.evaluation.name"
+EVALUATION_SCORE = "gen_ai.evaluation.score.value"
+EVALUATION_LABEL = "gen_ai.evaluation.score.label"
+EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
+
+# --- runs ----------------------------------------------------------------------------------------------------------
+RUN_ID = "tttlab.run.id"
+RUN_SEED = "tttlab.run.seed"
+RUN_STATUS = "tttlab.run.status"  # ok | budget | stopped | failed
+RUN_ERROR = "tttlab.run.error"
+RUN_BUDGET = "tttlab.run.budget"  # {"tokens": 2000}
+RUN_OPTIONS = "tttlab.run.options"  # {"model": {"value": ..., "source": "environment"}}
+RUN_ENVIRONMENT = "tttlab.run.environment"  # package versions, Python, platform, git commit
+STRATEGY_NAME = "tttlab.strategy.name"
+STRATEGY_PARAMETERS = "tttlab.strategy.parameters"
+MODEL_NAME = "tttlab.model.name"
+MODEL_IDENTITY = "tttlab.model.identity"
+PROBLEM_ID = "tttlab.problem.id"
+PROBLEM_PROMPT = "tttlab.problem.prompt"
+PROBLEM_REFERENCE = "tttlab.problem.reference"
+PROBLEM_EXTRACTOR = "tttlab.problem.extractor"  # name@version
+
+# --- calls ---------------------------------------------------------------------------------------------------------
+CALL_ROLE = "tttlab.call.role"  # generator | proposer | verifier | judge | refiner ...
+CALL_STATUS = "tttlab.call.status"  # ok | failed | cancelled
+CALL_CANCELLED_BY = "tttlab.call.cancelled_by"  # strategy | budget | user
+CALL_DIGEST = "tttlab.call.digest"  # with branch path and ordinal: the identity of the call
+CALL_ORDINAL = "tttlab.call.ordinal"
+CALL_DELIVERED = "tttlab.call.delivered"  # the run-wide sequence number at which the strategy was given it
+CALL_NOTES = "tttlab.call.notes"
+REASONING_VISIBILITY = "tttlab.reasoning.visibility"
+REASONING_SOURCE = "tttlab.reasoning.channel_source"  # model | strategy
+TOKENS_GRANULARITY = "tttlab.tokens.granularity"  # token | chunk
+LOGPROB_STAGE = "tttlab.logprobs.stage"
+LOGPROB_MEAN = "tttlab.logprobs.mean"
+USAGE_CALLS = "tttlab.usage.calls"
+USAGE_DOLLARS = "tttlab.usage.dollars"  # absent where no price is known
+SAMPLING_MIN_P = "tttlab.request.min_p"
+SAMPLING_LOGPROBS = "tttlab.request.logprobs"
+SAMPLING_GRAMMAR = "tttlab.request.grammar"
+
+# --- branches ------------------------------------------------------------------------------------------------------
+BRANCH_PATH = "tttlab.branch.path"  # on branches and on the calls they make; "" is the root
+BRANCH_PARENT = "tttlab.branch.parent_path"
+BRANCH_DEPTH = "tttlab.branch.depth"
+BRANCH_INDEX = "tttlab.branch.index"
+BRANCH_STATE = "tttlab.branch.state"  # open | expanded | pruned | selected | failed
+BRANCH_SCORE = "tttlab.branch.score"
+BRANCH_PREFIX = "tttlab.branch."  # what a strategy adds of its own
+
+# --- proposals and votes -------------------------------------------------------------------------------------------
+ANSWER_VALUE = "tttlab.answer.value"
+ANSWER_RAW = "tttlab.answer.raw"
+ANSWER_CONFIDENCE = "tttlab.answer.confidence"
+ANSWER_CORRECT = "tttlab.answer.correct"  # only where the problem has a reference
+ANSWER_SEQUENCE = "tttlab.answer.sequence"
+SPENT_PREFIX = "tttlab.spent."  # prompt_tokens, cached_tokens, output_tokens, thinking_tokens, calls, dollars
+BASIS_PREFIX = "tttlab.basis."  # the same, of the calls that the answer rests on
+VOTE_TALLY = "tttlab.vote.tally"  # {"56": 9.0, "54": 2.0}
+
+# --- verification --------------------------------------------------------------------------------------------------
+VERIFIER_NAME = "tttlab.verifier.name"
+VERIFIER_PARAMETERS = "tttlab.verifier.parameters"
+VERDICT_CANDIDATE = "tttlab.verdict.candidate"
+VERDICT_SCORE = "tttlab.verdict.score"
+VERDICT_PASSED = "tttlab.verdict.passed"
+VERDICT_EXPLANATION = "tttlab.verdict.explanation"
+VERDICT_ERROR = "tttlab.verdict.error"
+VERDICT_SEQUENCE = "tttlab.verdict.sequence"
+
+# --- limits --------------------------------------------------------------------------------------------------------
+LIMIT_BUDGET = "tttlab.limit.budget"
+LIMIT_EXHAUSTED = "tttlab.limit.exhausted"  # the unit that ran out

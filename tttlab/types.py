@@ -1,0 +1,218 @@
+"""The values that everything else speaks in: frozen, comparable, without behaviour beyond arithmetic.
+
+A `Problem` is asked; a `Request` is what one model call asks; a `Completion` is what it gave; an `Answer` is
+what a strategy would say if it had to stop now; `Usage` is what any of them cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Literal
+
+from tttlab.answers import FINAL_ANSWER, Extractor
+
+if TYPE_CHECKING:
+    from tttlab.events import TokenDelta
+
+Role = Literal["system", "user", "assistant"]
+Channel = Literal["thinking", "answer"]
+Granularity = Literal["token", "chunk"]
+Visibility = Literal["full", "summary", "encrypted", "omitted", "none"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_call", "error", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    text: str
+
+
+Prompt = str | Sequence[Message]
+"""What a caller may pass as a prompt: a text (one user turn) or a conversation."""
+
+
+def as_messages(prompt: Prompt) -> tuple[Message, ...]:
+    """The prompt as a conversation: a text becomes one user turn."""
+    return (Message("user", prompt),) if isinstance(prompt, str) else tuple(prompt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What was spent, in tokens, calls and dollars; usages add up.
+
+    `prompt_tokens` includes `cached_tokens`, and `output_tokens` includes `thinking_tokens` (the convention of
+    OpenTelemetry GenAI, 2026-11), so neither subset is ever added to a total. `dollars` is None where no price is
+    known: unknown is not zero, and a sum with an unknown part is unknown.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    thinking_tokens: int = 0
+    calls: int = 0
+    dollars: float | None = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and output tokens together: the unit of a token budget."""
+        return self.prompt_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        known = self.dollars is not None and other.dollars is not None
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            thinking_tokens=self.thinking_tokens + other.thinking_tokens,
+            calls=self.calls + other.calls,
+            dollars=(self.dollars or 0.0) + (other.dollars or 0.0) if known else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """Dollars for a million tokens, by kind; `source` says whose price it is and of what date."""
+
+    prompt: float
+    output: float
+    cached: float | None = None
+    source: str = "user"
+
+    def dollars(self, usage: Usage) -> float:
+        """The price of a usage in dollars."""
+        cached_rate = self.prompt if self.cached is None else self.cached
+        fresh = usage.prompt_tokens - usage.cached_tokens
+        return (fresh * self.prompt + usage.cached_tokens * cached_rate + usage.output_tokens * self.output) / 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a model can do, as data, so that a strategy can ask before it spends."""
+
+    seed: bool = False
+    logprobs: bool = False
+    prefix: bool = False
+    thinking: bool = False
+    parallel: int = 16
+    """How many streams are worth running at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How a completion is drawn. None leaves the model's own default in force.
+
+    The defaults ask for the model's true distribution (no top-k, top-p or min-p truncation), so that recorded
+    log-probabilities are those of the distribution sampled from, up to `temperature`.
+    """
+
+    temperature: float = 0.7
+    max_tokens: int = 512
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    stop: tuple[str, ...] = ()
+    logprobs: int = 5
+    """How many of the likeliest alternatives to record with each token, where the model gives them."""
+    grammar: str | None = None
+    """A GBNF grammar that constrains the output, where the model takes one."""
+
+
+SAMPLING_OPTIONS: tuple[str, ...] = tuple(item.name for item in fields(Sampling))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One model call, complete: what is asked, how it is sampled, and with which seed.
+
+    A last message of role `assistant` is a partial answer that the model goes on from.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallIdentity:
+    """What makes a call the same call in another run: see `tttlab.identity`.
+
+    `digest` is of the request as asked, `branch` the path of the branch that asked, `ordinal` the call's number
+    among the same requests of that branch, counted when asked.
+    """
+
+    digest: str
+    branch: str
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What one call gave: its answer text, its thinking, its tokens, and what it cost."""
+
+    text: str
+    thinking: str = ""
+    finish_reason: FinishReason = "stop"
+    usage: Usage = field(default_factory=Usage)
+    tokens: tuple[TokenDelta, ...] = ()
+    visibility: Visibility = "none"
+    served_model: str | None = None
+    identity: CallIdentity | None = None
+    span_id: str | None = None
+    """The OpenTelemetry span that recorded the call, 16 hex digits."""
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """Mean log-probability of the sampled tokens (natural log), or None where the model gives none."""
+        known = [token.logprob for token in self.tokens if token.logprob is not None]
+        return sum(known) / len(known) if known else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A question with, perhaps, its reference answer, and the rule that finds an answer in a text."""
+
+    prompt: str
+    reference: str | None = None
+    extractor: Extractor = FINAL_ANSWER
+    id: str = ""
+    """Stable over runs; a digest of the prompt unless the task gives one."""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            digest = hashlib.sha256(self.prompt.encode()).hexdigest()
+            object.__setattr__(self, "id", f"sha256:{digest[:16]}")
+
+    def extract(self, text: str) -> str | None:
+        """The normalised answer found in `text`, or None where there is none (an abstention)."""
+        return self.extractor(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One point of the anytime curve: what the strategy would answer if it had to stop now.
+
+    `spent` is the run's whole spend at that moment, calls in flight included; `basis` is the cost of the calls that
+    the answer rests on. `seconds` counts from the run's start, `sequence` is its place among the run's deliveries.
+    """
+
+    value: str | None
+    confidence: float | None = None
+    votes: Mapping[str, float] | None = None
+    spent: Usage = field(default_factory=Usage)
+    basis: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a verifier says of a candidate. `score` is in [0, 1] unless the verifier's docstring says otherwise."""
+
+    score: float | None
+    passed: bool | None = None
+    explanation: str = ""
+    error: str | None = None
