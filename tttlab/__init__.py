@@ -35,11 +35,27 @@ if TYPE_CHECKING:
     from tttlab.types import Verdict as Verdict
 
 _HOMES = {
-    "Answer": "types", "Budget": "budget", "Completion": "types", "Message": "types", "Model": "protocols",
-    "Problem": "types", "Run": "run", "ScriptedModel": "models.scripted", "Strategy": "protocols",
-    "Think": "protocols", "TttlabError": "errors", "Usage": "types", "Verdict": "types", "Verifier": "protocols",
-    "athink": "runner", "configure": "options", "connect": "recording", "flush": "recording",
-    "load_ipython_extension": "notebook", "think": "thinking", "tracer_provider": "recording",
+    "Answer": "types",
+    "Budget": "budget",
+    "Completion": "types",
+    "Message": "types",
+    "Model": "protocols",
+    "Problem": "types",
+    "Run": "run",
+    "ScriptedModel": "models.scripted",
+    "Strategy": "protocols",
+    "Think": "protocols",
+    "TttlabError": "errors",
+    "Usage": "types",
+    "Verdict": "types",
+    "Verifier": "protocols",
+    "athink": "runner",
+    "configure": "options",
+    "connect": "recording",
+    "flush": "recording",
+    "load_ipython_extension": "notebook",
+    "think": "thinking",
+    "tracer_provider": "recording",
     "unload_ipython_extension": "notebook",
 }
 _RENAMED = {"model": ("models", "resolve_model")}

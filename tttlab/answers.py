@@ -70,7 +70,7 @@ def _final_answer(text: str) -> str | None:
     if (boxed := _boxed(text)) is not None:
         return boxed
     for statement in reversed(list(_STATEMENT.finditer(text))):
-        if stated := text[statement.end():].strip().split("\n")[0]:
+        if stated := text[statement.end() :].strip().split("\n")[0]:
             return stated
     return _last_line(text)
 

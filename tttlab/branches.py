@@ -87,7 +87,11 @@ def at(place: Place) -> Iterator[Place]:
 def opening(run_id: str, branch: Branch, index: int, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes with which a branch's span starts."""
     return {
-        names.RUN_ID: run_id, names.BRANCH_PATH: branch.path, names.BRANCH_INDEX: index,
-        names.BRANCH_PARENT: branch.parent.path if branch.parent else None, names.BRANCH_DEPTH: branch.depth,
-        names.BRANCH_STATE: "open", **{names.BRANCH_PREFIX + key: value for key, value in attributes.items()},
+        names.RUN_ID: run_id,
+        names.BRANCH_PATH: branch.path,
+        names.BRANCH_INDEX: index,
+        names.BRANCH_PARENT: branch.parent.path if branch.parent else None,
+        names.BRANCH_DEPTH: branch.depth,
+        names.BRANCH_STATE: "open",
+        **{names.BRANCH_PREFIX + key: value for key, value in attributes.items()},
     }

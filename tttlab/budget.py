@@ -10,11 +10,23 @@ from tttlab.errors import OptionError, nearest
 
 _PART = re.compile(r"(?P<dollar>\$)?\s*(?P<number>[-+]?[\d_,]*\.?\d+(?:[eE][-+]?\d+)?)\s*(?P<unit>[A-Za-z]*)")
 _UNITS = {
-    "token": "tokens", "tokens": "tokens", "tok": "tokens", "ktok": "ktokens", "ktokens": "ktokens",
-    "dollar": "dollars", "dollars": "dollars", "usd": "dollars",
-    "s": "seconds", "sec": "seconds", "second": "seconds", "seconds": "seconds",
-    "min": "minutes", "minute": "minutes", "minutes": "minutes",
-    "call": "calls", "calls": "calls",
+    "token": "tokens",
+    "tokens": "tokens",
+    "tok": "tokens",
+    "ktok": "ktokens",
+    "ktokens": "ktokens",
+    "dollar": "dollars",
+    "dollars": "dollars",
+    "usd": "dollars",
+    "s": "seconds",
+    "sec": "seconds",
+    "second": "seconds",
+    "seconds": "seconds",
+    "min": "minutes",
+    "minute": "minutes",
+    "minutes": "minutes",
+    "call": "calls",
+    "calls": "calls",
 }
 _FACTORS = {"ktokens": ("tokens", 1000.0), "minutes": ("seconds", 60.0)}
 _NAMED = ("tokens", "dollars", "seconds", "minutes", "calls")
@@ -49,7 +61,9 @@ class Budget:
         for part in re.split(r"[+;]|,(?!\d{3})", text):
             match = _PART.fullmatch(part.strip())
             if not match:
-                raise OptionError(f"cannot read the budget {text.strip()!r}: write a number and its unit, as in '2000 tokens'")
+                raise OptionError(
+                    f"cannot read the budget {text.strip()!r}: write a number and its unit, as in '2000 tokens'"
+                )
             unit, value = _unit_and_value(match)
             if value <= 0:
                 raise OptionError(f"a budget of {part.strip()!r} leaves nothing to spend: give a number above 0")
@@ -61,7 +75,11 @@ class Budget:
 
     def __str__(self) -> str:
         parts = [(self.tokens, "tokens"), (self.seconds, "s"), (self.calls, "calls")]
-        said = [f"{value:g} {unit}" if isinstance(value, float) else f"{value} {unit}" for value, unit in parts if value is not None]
+        said = [
+            f"{value:g} {unit}" if isinstance(value, float) else f"{value} {unit}"
+            for value, unit in parts
+            if value is not None
+        ]
         if self.dollars is not None:
             said.insert(0, f"${self.dollars:g}")
         return ", ".join(said) or "no limit"
@@ -83,7 +101,9 @@ def _unit_and_value(match: re.Match[str]) -> tuple[str, float]:
     if match["dollar"]:
         return "dollars", number
     if not word:
-        raise OptionError(f"the budget {match[0]!r} has no unit: write '{match[0].strip()} tokens', or seconds, dollars, calls")
+        raise OptionError(
+            f"the budget {match[0]!r} has no unit: write '{match[0].strip()} tokens', or seconds, dollars, calls"
+        )
     if word not in _UNITS:
         raise OptionError(f"no budget is counted in {match['unit']!r}{nearest(word, _NAMED)}")
     unit, factor = _FACTORS.get(_UNITS[word], (_UNITS[word], 1.0))

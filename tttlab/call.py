@@ -17,8 +17,9 @@ from tttlab.meter import Meter
 from tttlab.progress import CallEnded, CallStarted, RunEvent, Streamed
 from tttlab.protocols import Model
 from tttlab.tracing import names
+from tttlab.tracing.attributes import extractor_label, of_request, of_stream
 from tttlab.tracing.recorder import Recorder, mark_error, set_known, span_id_of
-from tttlab.types import CallIdentity, Channel, Completion, Message, Price, Problem, Request, Sampling
+from tttlab.types import CallIdentity, Channel, Completion, Price, Problem, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +45,15 @@ class Call:
     """
 
     def __init__(
-        self, context: CallContext, *, request: Request, identity: CallIdentity, role: str, channel: Channel | None,
-        meter: Meter, parent: Any,
+        self,
+        context: CallContext,
+        *,
+        request: Request,
+        identity: CallIdentity,
+        role: str,
+        channel: Channel | None,
+        meter: Meter,
+        parent: Any,
     ) -> None:
         self._context = context
         self._asked = request
@@ -58,7 +66,9 @@ class Call:
         self._charged = (0, 0, 0, 0, 0.0)
         self._granularity: str | None = None
         self._span = context.recorder.start(
-            f"{names.OPERATION_CHAT} {context.model.name}", self._opening(role), parent=parent,
+            f"{names.OPERATION_CHAT} {context.model.name}",
+            self._opening(role),
+            parent=parent,
             kind=SpanKind.CLIENT if getattr(context.model, "remote", False) else SpanKind.INTERNAL,
         )
         self.span_id = span_id_of(self._span)
@@ -126,7 +136,10 @@ class Call:
         old = self._charged
         self._charged = now
         self._meter.charge(
-            now[0] - old[0], now[1] - old[1], now[2] - old[2], now[3] - old[3],
+            now[0] - old[0],
+            now[1] - old[1],
+            now[2] - old[2],
+            now[3] - old[3],
             dollars - old[4] if price else None,
         )
 
@@ -143,73 +156,38 @@ class Call:
         return replace(whole, identity=self._identity, span_id=self.span_id)
 
     def _opening(self, role: str) -> dict[str, Any]:
-        model, sampling = self._context.model, self._asked.sampling
         return {
             names.RUN_ID: self._context.run_id,
-            names.OPERATION: names.OPERATION_CHAT,
-            names.PROVIDER: getattr(model, "provider", "tttlab"),
-            names.REQUEST_MODEL: model.name,
-            names.REQUEST_STREAM: True,
-            names.REQUEST_SEED: self._asked.seed,
+            names.PROVIDER: getattr(self._context.model, "provider", "tttlab"),
+            names.REQUEST_MODEL: self._context.model.name,
             names.CALL_ROLE: role,
             names.CALL_DIGEST: self._identity.digest,
             names.CALL_ORDINAL: self._identity.ordinal,
             names.BRANCH_PATH: self._identity.branch,
             names.REASONING_SOURCE: "strategy" if self._channel else "model",
-            names.INPUT_MESSAGES: [_message(message) for message in self._asked.messages],
-            **sampling_attributes(sampling),
+            **of_request(self._asked),
         }
 
     def _close(self, status: str) -> None:
-        fold, context, span = self._fold, self._context, self._span
         self._ended_ns = time.time_ns()
-        completion = self._completion()
-        answer = context.problem.extract(completion.text) if status == "ok" and completion.text else None
-        finish = fold.finish
-        set_known(span, {
-            names.CALL_STATUS: status,
-            names.RESPONSE_FINISH_REASONS: [completion.finish_reason if finish else "error"],
-            names.RESPONSE_MODEL: completion.served_model,
-            names.RESPONSE_TIME_TO_FIRST_CHUNK: self._time_to_first(),
-            names.USAGE_INPUT: fold.prompt_tokens, names.USAGE_OUTPUT: fold.output_tokens,
-            names.USAGE_CACHED: fold.cached_tokens, names.USAGE_THINKING: fold.thinking_tokens,
-            names.USAGE_DOLLARS: completion.usage.dollars,
-            names.REASONING_VISIBILITY: self._visibility(completion),
-            names.TOKENS_GRANULARITY: self._granularity,
-            names.LOGPROB_STAGE: finish.logprob_stage if finish else None,
-            names.LOGPROB_MEAN: completion.mean_logprob,
-            names.CALL_NOTES: list(finish.notes) if finish and finish.notes else None,
-            names.OUTPUT_MESSAGES: [_output(completion)],
-            names.ANSWER_VALUE: answer,
-            names.PROBLEM_EXTRACTOR: f"{context.problem.extractor.name}@{context.problem.extractor.version}",
-        })
-        context.tell(CallEnded(self.span_id, status, completion, answer))
+        problem, completion = self._context.problem, self._completion()
+        answer = problem.extract(completion.text) if status == "ok" and completion.text else None
+        set_known(
+            self._span,
+            {
+                **of_stream(self._fold, completion),
+                names.CALL_STATUS: status,
+                names.RESPONSE_TIME_TO_FIRST_CHUNK: self._time_to_first(),
+                names.REASONING_VISIBILITY: self._visibility(completion),
+                names.TOKENS_GRANULARITY: self._granularity,
+                names.ANSWER_VALUE: answer,
+                names.PROBLEM_EXTRACTOR: extractor_label(problem.extractor),
+            },
+        )
+        self._context.tell(CallEnded(self.span_id, status, completion, answer))
 
     def _visibility(self, completion: Completion) -> str:
         return "full" if self._channel == "thinking" else completion.visibility
 
     def _time_to_first(self) -> float | None:
         return None if self._first_ns is None else max(0.0, (self._first_ns - self._started_ns) / 1e9)
-
-
-def sampling_attributes(sampling: Sampling) -> dict[str, Any]:
-    """The sampling options under their names in the conventions."""
-    return {
-        names.REQUEST_TEMPERATURE: sampling.temperature, names.REQUEST_MAX_TOKENS: sampling.max_tokens,
-        names.REQUEST_TOP_P: sampling.top_p, names.REQUEST_TOP_K: sampling.top_k,
-        names.SAMPLING_MIN_P: sampling.min_p, names.SAMPLING_LOGPROBS: sampling.logprobs,
-        names.REQUEST_STOP: list(sampling.stop) or None, names.SAMPLING_GRAMMAR: sampling.grammar,
-    }
-
-
-def _message(message: Message) -> dict[str, Any]:
-    return {"role": message.role, "parts": [{"type": "text", "content": message.text}]}
-
-
-def _output(completion: Completion) -> dict[str, Any]:
-    parts = []
-    if completion.thinking:
-        parts.append({"type": "reasoning", "content": completion.thinking})
-    if completion.text or not parts:
-        parts.append({"type": "text", "content": completion.text})
-    return {"role": "assistant", "parts": parts, "finish_reason": completion.finish_reason}

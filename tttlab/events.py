@@ -79,8 +79,16 @@ class Fold:
     replaces that count where it is larger. Counts are plain integers because `add` runs once a token.
     """
 
-    __slots__ = ("_text", "_thinking", "cached_tokens", "finish", "output_tokens", "prompt_tokens", "thinking_tokens",
-                 "tokens")
+    __slots__ = (
+        "_text",
+        "_thinking",
+        "cached_tokens",
+        "finish",
+        "output_tokens",
+        "prompt_tokens",
+        "thinking_tokens",
+        "tokens",
+    )
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -121,8 +129,12 @@ class Fold:
     def usage(self, price: Price | None = None) -> Usage:
         """What the call has cost so far; dollars are None where no price is given."""
         usage = Usage(
-            prompt_tokens=self.prompt_tokens, cached_tokens=self.cached_tokens, output_tokens=self.output_tokens,
-            thinking_tokens=self.thinking_tokens, calls=1, dollars=None,
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
+            output_tokens=self.output_tokens,
+            thinking_tokens=self.thinking_tokens,
+            calls=1,
+            dollars=None,
         )
         return usage if price is None else replace(usage, dollars=price.dollars(usage))
 
@@ -130,7 +142,11 @@ class Fold:
         """What the stream gave so far. A stream without its terminal event has the finish reason `cancelled`."""
         finish = self.finish or Finish("cancelled")
         return Completion(
-            text="".join(self._text), thinking="".join(self._thinking), finish_reason=finish.reason,
-            usage=self.usage(price), tokens=tuple(self.tokens), visibility=finish.visibility,
+            text="".join(self._text),
+            thinking="".join(self._thinking),
+            finish_reason=finish.reason,
+            usage=self.usage(price),
+            tokens=tuple(self.tokens),
+            visibility=finish.visibility,
             served_model=finish.served_model,
         )

@@ -6,14 +6,15 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 
 from tttlab.budget import Budget
 from tttlab.errors import BudgetExhausted, OptionError
 from tttlab.types import Usage
+
+Number = TypeVar("Number", int, float)
 
 
 class Cancellable(Protocol):
@@ -37,7 +38,10 @@ class Meter:
     """
 
     def __init__(
-        self, budget: Budget, scope: Cancellable, parent: Meter | None = None,
+        self,
+        budget: Budget,
+        scope: Cancellable,
+        parent: Meter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budget = budget
@@ -58,8 +62,12 @@ class Meter:
     def spent(self) -> Usage:
         """All that was charged so far, calls in flight included."""
         return Usage(
-            prompt_tokens=self._prompt, cached_tokens=self._cached, output_tokens=self._output,
-            thinking_tokens=self._thinking, calls=self._calls, dollars=self._dollars,
+            prompt_tokens=self._prompt,
+            cached_tokens=self._cached,
+            output_tokens=self._output,
+            thinking_tokens=self._thinking,
+            calls=self._calls,
+            dollars=self._dollars,
         )
 
     @property
@@ -139,16 +147,23 @@ def metered(budget: Budget, parent: Meter | None = None) -> Iterator[Meter]:
 
 def tighter(first: Budget, second: Budget) -> Budget:
     """The budget that keeps both."""
+    return Budget(
+        tokens=_least(first.tokens, second.tokens),
+        dollars=_least(first.dollars, second.dollars),
+        seconds=_least(first.seconds, second.seconds),
+        calls=_least(first.calls, second.calls),
+    )
 
-    def least(a: float | None, b: float | None) -> float | None:
-        known = [value for value in (a, b) if value is not None]
-        return min(known) if known else None
 
-    names = ("tokens", "dollars", "seconds", "calls")
-    return replace(first, **{name: least(getattr(first, name), getattr(second, name)) for name in names})
+def _least(a: Number | None, b: Number | None) -> Number | None:
+    if a is None or b is None:
+        return a if b is None else b
+    return min(a, b)
 
 
 def require_price(budget: Budget, model: str, *, priced: bool) -> None:
     """Raise `OptionError` where a budget in dollars could not be kept because the model has no known price."""
     if budget.dollars is not None and not priced:
-        raise OptionError(f"a budget in dollars needs a price, and none is known for {model}: give tokens, seconds or calls")
+        raise OptionError(
+            f"a budget in dollars needs a price, and none is known for {model}: give tokens, seconds or calls"
+        )

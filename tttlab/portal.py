@@ -46,7 +46,9 @@ async def _serve(started: threading.Event) -> None:
 
 
 def wait_for(
-    coroutine: Callable[[], Coroutine[Any, Any, Result]], *, stop: Callable[[], None],
+    coroutine: Callable[[], Coroutine[Any, Any, Result]],
+    *,
+    stop: Callable[[], None],
     while_waiting: Callable[[], None] = lambda: None,
 ) -> Result:
     """Run a coroutine in the loop thread and wait for its result.

@@ -98,7 +98,5 @@ class RunEnded:
     run: Run
 
 
-RunEvent = (
-    RunStarted | CallStarted | Streamed | CallEnded | BranchChanged | Verified | Proposed | Spent | RunEnded
-)
+RunEvent = RunStarted | CallStarted | Streamed | CallEnded | BranchChanged | Verified | Proposed | Spent | RunEnded
 Observer = Callable[[RunEvent], None]

@@ -70,8 +70,14 @@ class Think(Protocol):
         ...
 
     def sample(
-        self, prompt: Prompt, *, n: int, order: Literal["index", "finished"] = "index", role: str = "generator",
-        channel: Channel | None = None, **sampling: Any,
+        self,
+        prompt: Prompt,
+        *,
+        n: int,
+        order: Literal["index", "finished"] = "index",
+        role: str = "generator",
+        channel: Channel | None = None,
+        **sampling: Any,
     ) -> AbstractAsyncContextManager[AsyncIterator[Completion]]:
         """Start `n` independent completions at once and iterate over them; leaving the context cancels the rest.
 
@@ -97,7 +103,11 @@ class Think(Protocol):
         ...
 
     def propose(
-        self, value: str | None, *, confidence: float | None = None, votes: Mapping[str, float] | None = None,
+        self,
+        value: str | None,
+        *,
+        confidence: float | None = None,
+        votes: Mapping[str, float] | None = None,
         rests_on: Iterable[Completion] | None = None,
     ) -> Answer:
         """Say what the answer would be if the run had to stop now: one more point on its curve.

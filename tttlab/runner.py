@@ -18,15 +18,17 @@ from tttlab.call import CallContext
 from tttlab.errors import OptionError, RunFailed, TttlabError
 from tttlab.meter import Meter, metered, require_price
 from tttlab.models import resolve_model
+from tttlab.naming import name_of, parameters_of
 from tttlab.options import resolve, store_folder
 from tttlab.progress import Observer, RunEnded, RunEvent, RunStarted
 from tttlab.protocols import Model, Strategy
 from tttlab.provenance import environment
 from tttlab.recording import recorder_for
 from tttlab.run import Run, Status
-from tttlab.session import Counter, Session, answer_attributes, name_of, parameters_of
+from tttlab.session import Counter, Session
 from tttlab.strategies import resolve_strategy
 from tttlab.tracing import names
+from tttlab.tracing.attributes import known, of_problem, of_usage
 from tttlab.tracing.recorder import Recorder, mark_error, set_known
 from tttlab.types import Answer, Price, Problem
 
@@ -51,8 +53,14 @@ class Plan:
 
 
 def plan(
-    prompt: str | Problem, *, strategy: str | Strategy | None = None, model: str | Model | None = None,
-    budget: str | Budget | None = None, seed: int = 0, reference: str | None = None, extract: str | None = None,
+    prompt: str | Problem,
+    *,
+    strategy: str | Strategy | None = None,
+    model: str | Model | None = None,
+    budget: str | Budget | None = None,
+    seed: int = 0,
+    reference: str | None = None,
+    extract: str | None = None,
     **parameters: Any,
 ) -> Plan:
     """Resolve and check what `think` was given. Raises `OptionError`, and `ModelError` where the model cannot be had."""
@@ -69,9 +77,17 @@ def plan(
     limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
     found = resolve_model(model if model is not None else model_option.value)
     planned = Plan(
-        problem=problem, strategy=chosen, model=found, budget=limits, seed=seed, store=store_folder(),
+        problem=problem,
+        strategy=chosen,
+        model=found,
+        budget=limits,
+        seed=seed,
+        store=store_folder(),
         sources={
-            "strategy": {"value": name_of(chosen), "source": "given" if strategy is not None else strategy_option.source},
+            "strategy": {
+                "value": name_of(chosen),
+                "source": "given" if strategy is not None else strategy_option.source,
+            },
             "model": {"value": found.name, "source": "given" if model is not None else model_option.source},
             "traces": {"value": str(store_folder().parent), "source": resolve("traces").source},
         },
@@ -125,10 +141,16 @@ class Runner:
         with metered(planned.budget) as meter:
             self._meter = meter
             session = self._session(recorder, root, meter)
-            self._tell(RunStarted(
-                self.run_id, name_of(planned.strategy), planned.model.name, planned.problem.prompt,
-                str(planned.budget), self.stop,
-            ))
+            self._tell(
+                RunStarted(
+                    self.run_id,
+                    name_of(planned.strategy),
+                    planned.model.name,
+                    planned.problem.prompt,
+                    str(planned.budget),
+                    self.stop,
+                )
+            )
             if self._stopped:
                 meter.cancel()
             try:
@@ -166,11 +188,21 @@ class Runner:
     def _session(self, recorder: Recorder, root: Any, meter: Meter) -> Session:
         planned, sequence = self.plan, Counter()
         context = CallContext(
-            run_id=self.run_id, model=planned.model, price=planned.price, problem=planned.problem, recorder=recorder,
-            next_sequence=sequence.next, tell=self._tell, stopped_by=self._stopped_by,
+            run_id=self.run_id,
+            model=planned.model,
+            price=planned.price,
+            problem=planned.problem,
+            recorder=recorder,
+            next_sequence=sequence.next,
+            tell=self._tell,
+            stopped_by=self._stopped_by,
         )
         return Session(
-            context=context, seed=planned.seed, root=Branch("", root, planned.seed), meter=meter, tell=self._tell,
+            context=context,
+            seed=planned.seed,
+            root=Branch("", root, planned.seed),
+            meter=meter,
+            tell=self._tell,
             sequence=sequence,
         )
 
@@ -180,19 +212,22 @@ class Runner:
         return "budget" if PLACE.get().meter.stopping else "strategy"
 
     def _opening(self) -> dict[str, Any]:
-        planned, problem = self.plan, self.plan.problem
+        planned = self.plan
         describe: Callable[[], Mapping[str, Any]] | None = getattr(planned.model, "describe", None)
-        limits = {unit: value for unit, value in asdict(planned.budget).items() if value is not None}
+        limits = known(asdict(planned.budget))
         return {
-            names.OPERATION: names.OPERATION_RUN, names.WORKFLOW_NAME: name_of(planned.strategy),
-            names.RUN_ID: self.run_id, names.RUN_SEED: planned.seed, names.RUN_BUDGET: limits or None,
+            names.OPERATION: names.OPERATION_RUN,
+            names.WORKFLOW_NAME: name_of(planned.strategy),
+            names.RUN_ID: self.run_id,
+            names.RUN_SEED: planned.seed,
+            names.RUN_BUDGET: limits or None,
             names.RUN_OPTIONS: {key: dict(value) for key, value in planned.sources.items()},
             names.RUN_ENVIRONMENT: environment(Path.cwd()),
-            names.STRATEGY_NAME: name_of(planned.strategy), names.STRATEGY_PARAMETERS: parameters_of(planned.strategy),
-            names.MODEL_NAME: planned.model.name, names.MODEL_IDENTITY: dict(describe()) if describe else None,
-            names.PROBLEM_ID: problem.id, names.PROBLEM_PROMPT: problem.prompt,
-            names.PROBLEM_REFERENCE: problem.reference,
-            names.PROBLEM_EXTRACTOR: f"{problem.extractor.name}@{problem.extractor.version}",
+            names.STRATEGY_NAME: name_of(planned.strategy),
+            names.STRATEGY_PARAMETERS: parameters_of(planned.strategy),
+            names.MODEL_NAME: planned.model.name,
+            names.MODEL_IDENTITY: dict(describe()) if describe else None,
+            **of_problem(planned.problem),
         }
 
     def _close(self, session: Session, root: Any, cause: BaseException | None) -> Run:
@@ -201,20 +236,32 @@ class Runner:
         spent = session.meter.spent
         error = None if cause is None or status != "failed" else _said(cause)
         run = Run(
-            id=self.run_id, status=status, problem=planned.problem, strategy=name_of(planned.strategy),
-            parameters=parameters_of(planned.strategy), model=planned.model.name, seed=planned.seed,
-            budget=planned.budget, curve=curve, usage=spent, seconds=session.meter.seconds, error=error, store=planned.store,
+            id=self.run_id,
+            status=status,
+            problem=planned.problem,
+            strategy=name_of(planned.strategy),
+            parameters=parameters_of(planned.strategy),
+            model=planned.model.name,
+            seed=planned.seed,
+            budget=planned.budget,
+            curve=curve,
+            usage=spent,
+            seconds=session.meter.seconds,
+            error=error,
+            store=planned.store,
             correct=same_answer(last.value, planned.problem.reference),
         )
-        final = answer_attributes(last, planned.problem)
-        set_known(root, {
-            names.RUN_STATUS: status, names.RUN_ERROR: error,
-            names.ANSWER_VALUE: last.value, names.ANSWER_CONFIDENCE: last.confidence,
-            names.ANSWER_CORRECT: final[names.ANSWER_CORRECT],
-            names.USAGE_INPUT: spent.prompt_tokens, names.USAGE_CACHED: spent.cached_tokens,
-            names.USAGE_OUTPUT: spent.output_tokens, names.USAGE_THINKING: spent.thinking_tokens,
-            names.USAGE_CALLS: spent.calls, names.USAGE_DOLLARS: spent.dollars,
-        })
+        set_known(
+            root,
+            {
+                names.RUN_STATUS: status,
+                names.RUN_ERROR: error,
+                names.ANSWER_VALUE: last.value,
+                names.ANSWER_CONFIDENCE: last.confidence,
+                names.ANSWER_CORRECT: run.correct,
+                **of_usage(spent),
+            },
+        )
         if cause is not None and status == "failed":
             mark_error(root, cause)
         root.end()
@@ -240,4 +287,3 @@ def new_run_id() -> str:
 
 def _said(error: BaseException) -> str:
     return str(error) if isinstance(error, TttlabError) else f"{type(error).__name__}: {error}"
-

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Any, Literal, TypeVar
 
 import anyio
 
-from tttlab.answers import same_answer
 from tttlab.branches import PLACE, Branch, Place, at, opening
 from tttlab.budget import Budget
 from tttlab.call import Call, CallContext
 from tttlab.errors import BudgetExhausted, CallError, OptionError, nearest
 from tttlab.identity import IdentityCounter, call_seed, request_digest
 from tttlab.meter import Meter, metered, require_price
+from tttlab.naming import name_of, parameters_of
 from tttlab.progress import BranchChanged, Proposed, RunEvent, Spent, Verified
 from tttlab.protocols import BranchHandle, Verifier
 from tttlab.tracing import names
+from tttlab.tracing.attributes import of_answer, of_evaluation, of_verdict
 from tttlab.tracing.recorder import mark_error, set_known
 from tttlab.types import (
     SAMPLING_OPTIONS,
@@ -92,8 +92,14 @@ class Session:
 
     @asynccontextmanager
     async def sample(
-        self, prompt: Prompt, *, n: int, order: Literal["index", "finished"] = "index", role: str = "generator",
-        channel: Channel | None = None, **sampling: Any,
+        self,
+        prompt: Prompt,
+        *,
+        n: int,
+        order: Literal["index", "finished"] = "index",
+        role: str = "generator",
+        channel: Channel | None = None,
+        **sampling: Any,
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """See `Think.sample`."""
         calls = self._prepare(prompt, n, role, channel, sampling)
@@ -130,36 +136,46 @@ class Session:
         """See `Think.verify`. The verifier is given the problem with its reference, which the strategy has not."""
         name = name_of(verifier)
         opening_attributes = {
-            names.RUN_ID: self.context.run_id, names.VERIFIER_NAME: name, names.VERDICT_CANDIDATE: candidate,
-            names.VERIFIER_PARAMETERS: parameters_of(verifier), names.BRANCH_PATH: self.place.branch.path,
+            names.RUN_ID: self.context.run_id,
+            names.VERIFIER_NAME: name,
+            names.VERDICT_CANDIDATE: candidate,
+            names.VERIFIER_PARAMETERS: parameters_of(verifier),
+            names.BRANCH_PATH: self.place.branch.path,
         }
         whole = replace(problem, reference=self.context.problem.reference)
-        with self.context.recorder.span(f"{names.SPAN_VERIFY} {name}", opening_attributes, parent=self.place.span) as span:
+        with self.context.recorder.span(
+            f"{names.SPAN_VERIFY} {name}", opening_attributes, parent=self.place.span
+        ) as span:
             with at(replace(self.place, span=span)):
                 verdict = await _ask(verifier, whole, candidate, self)
-            set_known(span, {
-                names.VERDICT_SCORE: verdict.score, names.VERDICT_PASSED: verdict.passed,
-                names.VERDICT_EXPLANATION: verdict.explanation or None, names.VERDICT_ERROR: verdict.error,
-                names.VERDICT_SEQUENCE: self.sequence.next(),
-            })
-            span.add_event(names.EVALUATION_EVENT, _evaluation(name, verdict))
+            set_known(span, {**of_verdict(verdict), names.VERDICT_SEQUENCE: self.sequence.next()})
+            span.add_event(names.EVALUATION_EVENT, of_evaluation(name, verdict))
         self.tell(Verified(name, candidate, verdict))
         return verdict
 
     def propose(
-        self, value: str | None, *, confidence: float | None = None, votes: Mapping[str, float] | None = None,
+        self,
+        value: str | None,
+        *,
+        confidence: float | None = None,
+        votes: Mapping[str, float] | None = None,
         rests_on: Iterable[Completion] | None = None,
     ) -> Answer:
         """See `Think.propose`."""
         basis = list(self._delivered if rests_on is None else rests_on)
         answer = Answer(
-            value=value, confidence=confidence, votes=dict(votes) if votes else None, spent=self.meter.spent,
+            value=value,
+            confidence=confidence,
+            votes=dict(votes) if votes else None,
+            spent=self.meter.spent,
             basis=sum((completion.usage for completion in basis), Usage(dollars=0.0)),
-            seconds=self.meter.seconds, sequence=self.sequence.next(),
+            seconds=self.meter.seconds,
+            sequence=self.sequence.next(),
         )
         attributes = {
-            names.RUN_ID: self.context.run_id, names.BRANCH_PATH: self.place.branch.path,
-            **answer_attributes(answer, self.context.problem),
+            names.RUN_ID: self.context.run_id,
+            names.BRANCH_PATH: self.place.branch.path,
+            **of_answer(answer, self.context.problem),
         }
         links = [completion.span_id for completion in basis if completion.span_id]
         self.context.recorder.start(names.SPAN_PROPOSE, attributes, parent=self.place.span, links=links).end()
@@ -168,9 +184,7 @@ class Session:
         return answer
 
     @contextmanager
-    def branch(
-        self, parent: BranchHandle | None = None, **attributes: str | float | bool
-    ) -> Iterator[BranchHandle]:
+    def branch(self, parent: BranchHandle | None = None, **attributes: str | float | bool) -> Iterator[BranchHandle]:
         """See `Think.branch`."""
         branch = self._open(parent, attributes)
         with self._inside(branch):
@@ -204,7 +218,12 @@ class Session:
         digest = request_digest(self.context.model.name, messages, sampling)
         return [
             Call(
-                self.context, identity=identity, role=role, channel=channel, meter=place.meter, parent=place.span,
+                self.context,
+                identity=identity,
+                role=role,
+                channel=channel,
+                meter=place.meter,
+                parent=place.span,
                 request=Request(messages=messages, sampling=sampling, seed=call_seed(self.seed, identity)),
             )
             for identity in self._identities.take(digest, place.branch.path, n)
@@ -295,40 +314,3 @@ def with_options(sampling: Sampling, options: Mapping[str, Any]) -> Sampling:
         if name not in SAMPLING_OPTIONS:
             raise OptionError(f"sampling has no option {name!r}{nearest(name, SAMPLING_OPTIONS)}")
     return replace(sampling, **options)
-
-
-def name_of(thing: object) -> str:
-    """The name under which a strategy or verifier is recorded: `SelfConsistency` is `self_consistency`."""
-    named = getattr(thing, "name", None)
-    if isinstance(named, str):
-        return named
-    raw = thing.__name__ if inspect.isroutine(thing) else type(thing).__name__
-    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(raw))
-
-
-def parameters_of(thing: object) -> dict[str, Any]:
-    """The parameters of a strategy or verifier that is a dataclass; empty for a plain function."""
-    return asdict(thing) if is_dataclass(thing) and not isinstance(thing, type) else {}
-
-
-def answer_attributes(answer: Answer, problem: Problem) -> dict[str, Any]:
-    """A proposal's attributes; whether it is right is recorded here and nowhere told to the strategy."""
-    return {
-        names.ANSWER_VALUE: answer.value, names.ANSWER_CONFIDENCE: answer.confidence,
-        names.ANSWER_SEQUENCE: answer.sequence, names.VOTE_TALLY: answer.votes,
-        names.ANSWER_CORRECT: same_answer(answer.value, problem.reference),
-        **{names.SPENT_PREFIX + key: value for key, value in asdict(answer.spent).items() if value is not None},
-        **{names.BASIS_PREFIX + key: value for key, value in asdict(answer.basis).items() if value is not None},
-    }
-
-
-def _evaluation(name: str, verdict: Verdict) -> dict[str, Any]:
-    label = {True: "pass", False: "fail", None: None}[verdict.passed]
-    given = {
-        names.EVALUATION_NAME: name, names.EVALUATION_SCORE: verdict.score, names.EVALUATION_LABEL: label,
-        names.EVALUATION_EXPLANATION: verdict.explanation or None,
-        names.ERROR_TYPE: verdict.error.split(":")[0] if verdict.error else None,
-    }
-    return {key: value for key, value in given.items() if value is not None}
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from tttlab.errors import OptionError, nearest
 from tttlab.protocols import Strategy
 
-_NOT_STRATEGIES = {"selection", "checks"}
+_NOT_STRATEGIES = {"selection"}
 
 
 def strategy_names() -> list[str]:
@@ -50,7 +50,7 @@ def resolve_strategy(strategy: str | Strategy, parameters: Mapping[str, Any]) ->
             raise OptionError(f"{strategy.__name__} is not a strategy yet: write it as `async def`")
         return strategy
     cls = strategy_class(strategy)
-    known = {item.name: item.type for item in fields(cls)} if is_dataclass(cls) else {}
+    known: dict[str, Any] = {item.name: item.type for item in fields(cls)} if is_dataclass(cls) else {}
     given = {}
     for name, value in parameters.items():
         if name not in known:
@@ -76,3 +76,14 @@ def read_value(what: str, value: Any, declared: str) -> Any:
             except (TypeError, ValueError):
                 raise OptionError(f"{what} is a number ({word}), not {value!r}") from None
     return value
+
+
+def read_parameters(assignments: Sequence[str]) -> dict[str, str]:
+    """`["samples=8"]` as a mapping. Raises `OptionError` for what is not `name=value`."""
+    given = {}
+    for assignment in assignments:
+        name, sign, value = assignment.partition("=")
+        if not sign or not name.strip():
+            raise OptionError(f"cannot read the parameter {assignment!r}: write name=value, as in samples=8")
+        given[name.strip().replace("-", "_")] = value.strip()
+    return given

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tttlab.protocols import Think
-from tttlab.strategies.checks import at_least
+from tttlab.checks import at_least
 from tttlab.types import Answer, Message, Problem
 
 
@@ -35,7 +35,8 @@ class ChainOfThought:
         )
         [conclusion] = await think.complete(
             [question, *self._conclude(thought.thinking, prefix=think.can.prefix)],
-            temperature=self.temperature, max_tokens=self.answer_tokens,
+            temperature=self.temperature,
+            max_tokens=self.answer_tokens,
         )
         return think.propose(problem.extract(f"{self.answer_trigger} {conclusion.text}"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tttlab.protocols import Think
-from tttlab.strategies.checks import at_least
+from tttlab.checks import at_least
 from tttlab.types import Answer, Problem
 
 
@@ -21,7 +21,5 @@ class Direct:
         at_least(1, max_tokens=self.max_tokens)
 
     async def __call__(self, problem: Problem, think: Think) -> Answer:
-        [completion] = await think.complete(
-            problem.prompt, temperature=self.temperature, max_tokens=self.max_tokens
-        )
+        [completion] = await think.complete(problem.prompt, temperature=self.temperature, max_tokens=self.max_tokens)
         return think.propose(problem.extract(completion.text))

@@ -24,7 +24,7 @@ def is_decided(votes: Mapping[str, float], remaining: int) -> bool:
     if not order:
         return False
     first, lead = order[0]
-    if remaining >= lead:  # An answer not yet seen could overtake; it must be strictly heavier, since it comes last.
+    if remaining > lead:  # An answer not seen yet must become strictly heavier, since it would come last.
         return False
     early = list(votes)
     for value, weight in order[1:]:

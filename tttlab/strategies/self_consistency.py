@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from tttlab.protocols import Think
-from tttlab.strategies.checks import at_least
+from tttlab.checks import at_least
 from tttlab.strategies.selection import is_decided, leader
 from tttlab.types import Answer, Problem
 

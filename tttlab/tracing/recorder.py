@@ -20,6 +20,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from tttlab.store.rows import SpanEvent, SpanLink, SpanRow
 from tttlab.tracing import names
+from tttlab.tracing.attributes import known
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -27,9 +28,14 @@ if TYPE_CHECKING:
     from tttlab.store.journal import Journal
 
 _UNLIMITED = SpanLimits(
-    max_events=SpanLimits.UNSET, max_links=SpanLimits.UNSET, max_span_attributes=SpanLimits.UNSET,
-    max_event_attributes=SpanLimits.UNSET, max_link_attributes=SpanLimits.UNSET, max_attributes=SpanLimits.UNSET,
-    max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET,
+    max_events=SpanLimits.UNSET,
+    max_links=SpanLimits.UNSET,
+    max_span_attributes=SpanLimits.UNSET,
+    max_event_attributes=SpanLimits.UNSET,
+    max_link_attributes=SpanLimits.UNSET,
+    max_attributes=SpanLimits.UNSET,
+    max_attribute_length=SpanLimits.UNSET,
+    max_span_attribute_length=SpanLimits.UNSET,
 )
 
 
@@ -44,25 +50,36 @@ class Recorder:
                 stacklevel=2,
             )
         self.provider = TracerProvider(
-            sampler=ALWAYS_ON, span_limits=_UNLIMITED, shutdown_on_exit=False,
+            sampler=ALWAYS_ON,
+            span_limits=_UNLIMITED,
+            shutdown_on_exit=False,
             resource=Resource.create({"service.name": "tttlab", "service.version": version("tttlab")}),
         )
         self.provider.add_span_processor(StoreProcessor(journal))
         self._tracer = self.provider.get_tracer("tttlab", version("tttlab"), schema_url=names.SCHEMA_URL)
 
     def start(
-        self, name: str, attributes: Mapping[str, Any], *, parent: Any = None, kind: SpanKind = SpanKind.INTERNAL,
+        self,
+        name: str,
+        attributes: Mapping[str, Any],
+        *,
+        parent: Any = None,
+        kind: SpanKind = SpanKind.INTERNAL,
         links: Sequence[str] = (),
     ) -> Any:
         """Start a span below `parent`, or a new trace. `links` are span ids (hex) of the same trace."""
         context = set_span_in_context(parent) if parent is not None else _no_parent()
         linked = [Link(_context_of(parent, span_id)) for span_id in links] if parent is not None else []
-        given = {key: value for key, value in attributes.items() if value is not None}
-        return self._tracer.start_span(name, context=context, kind=kind, attributes=given, links=linked)
+        return self._tracer.start_span(name, context=context, kind=kind, attributes=known(attributes), links=linked)
 
     @contextmanager
     def span(
-        self, name: str, attributes: Mapping[str, Any], *, parent: Any, kind: SpanKind = SpanKind.INTERNAL,
+        self,
+        name: str,
+        attributes: Mapping[str, Any],
+        *,
+        parent: Any,
+        kind: SpanKind = SpanKind.INTERNAL,
         links: Sequence[str] = (),
     ) -> Iterator[Any]:
         """A span around a block, with its status set for every way of leaving it, cancellation included."""
@@ -84,9 +101,7 @@ def mark_error(span: Any, error: BaseException) -> None:
 
 def set_known(span: Any, attributes: Mapping[str, Any]) -> None:
     """Set those attributes that have a value; an absent attribute says that nothing is known."""
-    for key, value in attributes.items():
-        if value is not None:
-            span.set_attribute(key, value)
+    span.set_attributes(known(attributes))
 
 
 def span_id_of(span: Any) -> str:
@@ -122,21 +137,31 @@ def span_row(span: ReadableSpan) -> SpanRow:
     context, scope, status = span.get_span_context(), span.instrumentation_scope, span.status
     assert context is not None
     return SpanRow(
-        trace_id=format(context.trace_id, "032x"), span_id=format(context.span_id, "016x"),
+        trace_id=format(context.trace_id, "032x"),
+        span_id=format(context.span_id, "016x"),
         parent_span_id=format(span.parent.span_id, "016x") if span.parent else None,
-        name=span.name, kind=span.kind.name, start_ns=span.start_time or 0, end_ns=span.end_time,
-        status_code=status.status_code.name, status_message=status.description,
+        name=span.name,
+        kind=span.kind.name,
+        start_ns=span.start_time or 0,
+        end_ns=span.end_time,
+        status_code=status.status_code.name,
+        status_message=status.description,
         attributes=dict(span.attributes or {}),
         events=[SpanEvent(event.timestamp, event.name, dict(event.attributes or {})) for event in span.events],
         links=[
-            SpanLink(format(link.context.trace_id, "032x"), format(link.context.span_id, "016x"),
-                     dict(link.attributes or {}))
+            SpanLink(
+                format(link.context.trace_id, "032x"), format(link.context.span_id, "016x"), dict(link.attributes or {})
+            )
             for link in span.links
         ],
-        resource=dict(span.resource.attributes), scope_name=scope.name if scope else "",
-        scope_version=scope.version if scope else None, trace_state=context.trace_state.to_header(),
-        flags=int(context.trace_flags), dropped_attributes=span.dropped_attributes,
-        dropped_events=span.dropped_events, dropped_links=span.dropped_links,
+        resource=dict(span.resource.attributes),
+        scope_name=scope.name if scope else "",
+        scope_version=scope.version if scope else None,
+        trace_state=context.trace_state.to_header(),
+        flags=int(context.trace_flags),
+        dropped_attributes=span.dropped_attributes,
+        dropped_events=span.dropped_events,
+        dropped_links=span.dropped_links,
     )
 
 

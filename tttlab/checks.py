@@ -1,4 +1,4 @@
-"""Checks of parameters, for the `__post_init__` of strategies."""
+"""Checks of parameters, for the `__post_init__` of strategies and verifiers."""
 
 from __future__ import annotations
 

@@ -1,0 +1,324 @@
+"""What a run is: its status, its curve, its spend, and what a strategy can and cannot do."""
+
+import asyncio
+
+import anyio
+import pytest
+from speaker import Speaker, answers, fault
+
+import tttlab
+from tttlab.budget import Budget
+from tttlab.errors import CallError, OptionError, RunFailed
+from tttlab.portal import portal
+from tttlab.progress import CallStarted, Proposed, RunEnded, RunStarted, Streamed
+from tttlab.runner import Runner, plan
+from tttlab.types import Message, Price, Problem, Usage, Verdict
+
+
+def think(strategy, model=None, **options):
+    return tttlab.think("7 * 8?", strategy=strategy, model=model or Speaker(), **options)
+
+
+def test_direct_answers_with_one_greedy_call():
+    model = Speaker()
+    run = think("direct", model, reference="56")
+    assert (run.status, run.answer, run.correct, len(run.curve)) == ("ok", "56", True, 1)
+    assert run.usage == Usage(prompt_tokens=3, output_tokens=4, calls=1, dollars=None)
+    assert model.requests[0].sampling.temperature == 0
+
+
+def test_self_consistency_takes_the_majority_and_proposes_after_each_sample():
+    run = think("self_consistency", Speaker(answers("54", "56", "56", "54", "56")), samples=5, reference="56")
+    assert [point.value for point in run.curve] == ["54", "54", "56", "54", "56"]
+    assert [point.confidence for point in run.curve] == [1.0, 0.5, 2 / 3, 0.5, 0.6]
+    assert (run.answer, run.correct, dict(run.curve[-1].votes)) == ("56", True, {"54": 2, "56": 3})
+
+
+def test_abstentions_never_win_and_stay_in_the_denominator():
+    model = Speaker(lambda request: "" if request.seed % 2 else "56")
+    run = think("self_consistency", model, samples=4)
+    assert (run.answer, run.confidence) == ("56", 0.5)
+    silent = think("self_consistency", Speaker(""), samples=2)
+    assert (silent.answer, silent.confidence, silent.status) == (None, 0.0, "ok")
+
+
+def test_a_decided_vote_cancels_the_rest():
+    slow = Speaker(answers(*["56"] * 9), pause=lambda request, position: 30 if request in slow.requests[5:] else 0)
+    run = think("self_consistency", slow, samples=9, stop_early=True)
+    assert (run.answer, len(run.curve), slow.in_flight, run.status) == ("56", 5, 0, "ok")
+
+
+def test_chain_of_thought_thinks_in_one_call_and_answers_in_another():
+    model = Speaker(
+        lambda request: "the answer is 56" if request.messages[-1].role == "assistant" else "7 times 8 is 56"
+    )
+    run = think("chain_of_thought", model)
+    assert run.answer == "56"
+    assert run.usage.thinking_tokens == 5
+    assert run.usage.output_tokens == 9
+    first, second = model.requests
+    assert first.messages[-1].text.endswith("Let's think step by step.")
+    assert second.messages[-1] == Message("assistant", "7 times 8 is 56\n\nTherefore, the answer is")
+
+
+@pytest.mark.parametrize("limit", range(1, 60, 3))
+def test_a_budget_is_exceeded_by_at_most_one_delivery_a_stream(limit):
+    run = think("self_consistency", Speaker(), samples=4, budget=Budget(tokens=limit))
+    whole = 4 * (3 + 4)
+    assert run.status == ("budget" if limit < whole else "ok")
+    # A prompt arrives as one delivery of 3 tokens; a stream that may not go on is charged nothing more.
+    assert run.usage.tokens <= max(limit + 3, 0)
+    assert run.answer == (run.curve[-1].value if run.curve else None)
+
+
+def test_a_spent_budget_keeps_the_best_answer_so_far():
+    quick_first = Speaker(pause=lambda request, position: 0 if request is quick_first.requests[0] else 30)
+    run = think("self_consistency", quick_first, samples=3, budget="1 s")
+    assert (run.status, run.answer, len(run.curve), quick_first.in_flight) == ("budget", "56", 1, 0)
+
+
+def test_a_budget_of_calls_lets_those_in_flight_finish():
+    run = think("self_consistency", samples=8, budget="3 calls")
+    assert (run.status, run.usage.calls, len(run.curve), run.usage.output_tokens) == ("budget", 3, 3, 12)
+
+
+def test_a_budget_in_dollars_needs_a_price_and_then_binds():
+    with pytest.raises(OptionError, match="no price|none is known"):
+        think("direct", budget="$1")
+    priced = Speaker(price=Price(prompt=1e6, output=1e6))
+    run = think("self_consistency", priced, samples=4, budget="$10")
+    assert run.status == "budget"
+    assert 10 < run.usage.dollars <= 13
+
+
+def test_max_tokens_are_capped_before_hidden_thinking_can_overrun():
+    model = Speaker()
+    think("direct", model, budget="10 tokens")
+    assert model.requests[0].sampling.max_tokens == 11
+
+
+def test_a_limit_inside_a_run_ends_its_block_and_not_the_run():
+    async def mine(problem, think):
+        with think.limit(Budget(tokens=5)) as inner:
+            await think.complete(problem.prompt)
+            pytest.fail("the block goes on after its budget was spent")
+        assert inner.exhausted == "tokens"
+        assert think.budget.tokens == 100 - 6
+        with think.limit(Budget(calls=1)) as calls:
+            await think.complete(problem.prompt, n=2)
+        assert calls.exhausted == "calls"
+        with think.limit(Budget(seconds=0.01)) as clock:
+            await anyio.sleep(30)
+        think.propose(f"{inner.exhausted} {calls.exhausted} {clock.exhausted}")
+
+    run = think(mine, budget=Budget(tokens=100))
+    assert (run.status, run.answer) == ("ok", "tokens calls seconds")
+
+
+def test_one_failed_call_costs_one_sample_and_all_failed_is_a_failed_run():
+    run = think("self_consistency", Speaker(answers("56", fault(), "56")), samples=3)
+    assert (run.status, len(run.curve), run.usage.calls) == ("ok", 2, 3)
+    with pytest.raises(RunFailed, match="the line went dead") as failed:
+        think("self_consistency", Speaker(lambda request: fault()), samples=3)
+    assert isinstance(failed.value.__cause__, CallError)
+    assert failed.value.run.status == "failed"
+
+
+def test_a_stream_without_its_end_is_a_failure_and_not_an_answer():
+    class Cut(Speaker):
+        async def stream(self, request):
+            async for event in super().stream(request):
+                if type(event).__name__ != "Finish":
+                    yield event
+
+    with pytest.raises(RunFailed, match="without saying that it had finished"):
+        think("direct", Cut())
+
+
+def test_a_strategy_that_raises_fails_the_run_and_keeps_what_it_had():
+    async def mine(problem, think):
+        think.propose("54")
+        raise ValueError("no idea")
+
+    with pytest.raises(RunFailed, match="ValueError: no idea") as failed:
+        think(mine)
+    assert (failed.value.run.answer, failed.value.run.error) == ("54", "ValueError: no idea")
+    assert isinstance(failed.value.__cause__, ValueError)
+
+
+def test_a_strategy_never_sees_the_reference_and_a_verifier_does():
+    seen = {}
+
+    async def oracle(problem, candidate, think):
+        seen["verifier"] = problem.reference
+        return Verdict(score=1.0, passed=candidate == problem.reference)
+
+    async def broken(problem, candidate, think):
+        raise RuntimeError("out of order")
+
+    async def mine(problem, think):
+        seen["strategy"] = problem.reference
+        seen["broken"] = (await think.verify(broken, problem, "56")).error
+        return think.propose("right" if (await think.verify(oracle, problem, "56")).passed else "wrong")
+
+    assert think(mine, reference="56").answer == "right"
+    assert seen == {"strategy": None, "verifier": "56", "broken": "RuntimeError: out of order"}
+
+
+def test_what_a_verifier_asks_is_charged_to_the_run():
+    async def judge(problem, candidate, think):
+        await think.complete("is it right?", role="judge")
+        return Verdict(score=0.5)
+
+    async def mine(problem, think):
+        await think.verify(judge, problem, "56")
+        think.propose("56")
+
+    assert think(mine).usage == Usage(prompt_tokens=3, output_tokens=4, calls=1, dollars=None)
+
+
+def test_samples_come_in_index_order_unless_asked_otherwise():
+    def slow_first(request, position):
+        return 0.05 if request is model.requests[0] else 0
+
+    async def mine(problem, think):
+        async with think.sample(problem.prompt, n=3, order=order) as samples:
+            think.propose(" ".join([str(c.identity.ordinal) async for c in samples]))
+
+    for order, expected in (("index", "0 1 2"), ("finished", "1 2 0")):
+        model = Speaker(pause=slow_first)
+        assert think(mine, model).answer == expected
+
+
+def test_map_runs_at_once_in_branches_and_gives_results_in_order():
+    async def mine(problem, think):
+        async def one(number):
+            await anyio.sleep(0.02 * (3 - number))
+            [completion] = await think.complete(f"{number}?")
+            return completion.identity.branch, think.rng.random()
+
+        found = await think.map(one, [1, 2, 3])
+        assert [path for path, _ in found] == ["0", "1", "2"]
+        think.propose(str([round(draw, 6) for _, draw in found]))
+
+    first, again, other = think(mine), think(mine), think(mine, seed=1)
+    assert first.answer == again.answer != other.answer
+
+
+def test_branches_number_their_children_and_take_marks_until_the_run_ends():
+    async def mine(problem, think):
+        with think.branch(state="open") as parent, think.branch() as child:
+            [inside] = await think.complete(problem.prompt)
+        with think.branch(parent, note="second") as sibling:
+            pass
+        sibling.mark(state="pruned", score=0.1)
+        think.propose(f"{parent.path} {child.path} {sibling.path} {inside.identity.branch}")
+
+    assert think(mine).answer == "0 0.0 0.1 0.0"
+
+
+def test_the_same_seed_asks_the_same_and_another_asks_otherwise():
+    seeds = []
+    for seed in (0, 0, 1):
+        model = Speaker()
+        think("self_consistency", model, samples=3, seed=seed)
+        seeds.append([request.seed for request in model.requests])
+    assert seeds[0] == seeds[1]
+    assert not set(seeds[0]) & set(seeds[2])
+    assert seeds[0] == list(range(seeds[0][0], seeds[0][0] + 3))
+
+
+def test_the_cost_so_far_counts_calls_in_flight_and_the_basis_does_not():
+    run = think("self_consistency", Speaker(answers("56")), samples=4)
+    first = run.curve[0]
+    assert first.basis.tokens == 7
+    assert first.spent.calls == 4
+    assert first.spent.tokens > first.basis.tokens
+    assert run.curve[-1].basis == run.curve[-1].spent == run.usage
+
+
+def test_deliveries_are_numbered_over_the_whole_run():
+    news = []
+    think("self_consistency", samples=2, observer=news.append)
+    numbers = [event.sequence for event in news if isinstance(event, Streamed)]
+    proposals = [event.answer.sequence for event in news if isinstance(event, Proposed)]
+    assert sorted({*numbers, *proposals}) == sorted([*numbers, *proposals])
+    assert isinstance(news[0], RunStarted)
+    assert isinstance(news[-1], RunEnded)
+    assert sum(isinstance(event, CallStarted) for event in news) == 2
+
+
+def test_an_observer_that_raises_is_dropped_and_the_run_goes_on():
+    def bad(event):
+        raise RuntimeError("no screen")
+
+    with pytest.warns(UserWarning, match="unwatched.*no screen"):
+        runner = Runner(plan("x", strategy="direct", model=Speaker()), bad)
+        assert asyncio.run(runner.run()).answer == "56"
+
+
+def test_a_stopped_run_keeps_its_best_answer():
+    model = Speaker(pause=lambda request, position: 0 if request is model.requests[0] else 30)
+    runner = Runner(plan("x", strategy="self_consistency", samples=3, model=model))
+    runner._observer = lambda event: runner.stop() if isinstance(event, Proposed) else None
+    run = portal().call(runner.run)
+    assert (run.status, run.answer, model.in_flight) == ("stopped", "56", 0)
+
+
+def test_a_run_cancelled_from_outside_ends_its_calls():
+    async def main():
+        model = Speaker(pause=lambda request, position: 30)
+        task = asyncio.create_task(tttlab.athink("x", model=model, strategy="self_consistency", samples=3))
+        while model.started < 3:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert model.in_flight == 0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"strategy": "self_consitency"}, "self_consistency"),
+        ({"strategy": "self_consistency", "sample": 3}, "'samples'"),
+        ({"strategy": "self_consistency", "samples": 0}, "samples=0"),
+        ({"strategy": "self_consistency", "samples": "many"}, "number"),
+        ({"strategy": "self_consistency", "samples": 2.5}, "number"),
+        ({"strategy": "self_consistency", "stop_early": "maybe"}, "true or false"),
+        ({"strategy": lambda problem, think: None}, "async def"),
+        ({"strategy": 3}, "not a strategy"),
+        ({"extract": "nothing_like_it"}, "final_answer"),
+        ({"budget": "5 tokns"}, "'tokens'"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line_before_anything_is_spent(options, said):
+    model = Speaker()
+    with pytest.raises(OptionError, match=said) as refused:
+        tttlab.think("x", model=model, **options)
+    assert "\n" not in str(refused.value)
+    assert model.started == 0
+
+
+def test_an_empty_prompt_and_an_unknown_sampling_option_are_refused():
+    with pytest.raises(OptionError, match="empty"):
+        tttlab.think("  \n", model=Speaker())
+
+    async def mine(problem, think):
+        await think.complete("x", temprature=1)
+
+    with pytest.raises(RunFailed, match="'temperature'"):
+        think(mine)
+
+
+def test_parameters_may_be_texts_as_from_a_command_line():
+    run = think("self_consistency", samples="2", stop_early="true", temperature="0.5")
+    assert run.parameters == {"samples": 2, "temperature": 0.5, "max_tokens": 512, "stop_early": True}
+
+
+def test_a_problem_brings_its_own_reference_and_extractor():
+    problem = Problem(prompt="7 * 8?", reference="56", id="mine")
+    run = tttlab.think(problem, model=Speaker("56 it is, or 57"), extract="last_number")
+    assert (run.answer, run.correct, run.problem.id) == ("57", False, "mine")

@@ -1,0 +1,121 @@
+"""The command line: `tttlab quickstart`, `think`, `sql`, `compact`, `fetch`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tttlab.errors import TttlabError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Returns the exit status: 0, 1 for an error that was said in one line, 130 for an interrupt."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except TttlabError as error:
+        print(f"tttlab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("tttlab: interrupted; what was recorded until now is kept", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tttlab", description="A Jupyter-native lab for test-time compute.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    quickstart = commands.add_parser("quickstart", help="run the quickstart notebook on the embedded model")
+    quickstart.add_argument(
+        "--output", type=Path, default=None, help="where the notebook and charts go (notebooks/output)"
+    )
+    quickstart.set_defaults(run=_quickstart)
+
+    think = commands.add_parser("think", help="run a strategy on a prompt and print what came of it")
+    think.add_argument("prompt")
+    think.add_argument("-s", "--strategy", help="the strategy (direct)")
+    think.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the strategy"
+    )
+    think.add_argument("-m", "--model", help="the model (local:smollm2)")
+    think.add_argument("--budget", help="'2000 tokens', '30 s', '8 calls', '$0.05'")
+    think.add_argument("--seed", type=int, default=0)
+    think.add_argument("--reference", help="the right answer, if it is known")
+    think.set_defaults(run=_think)
+
+    sql = commands.add_parser("sql", help="ask the store a question in SQL")
+    sql.add_argument("statement")
+    sql.add_argument("--csv", action="store_true", help="print CSV")
+    sql.set_defaults(run=_sql)
+
+    compact = commands.add_parser("compact", help="gather the store's segments into DuckDB archives")
+    compact.add_argument(
+        "--to", type=Path, help="also publish the whole store as one DuckDB file, for any DuckDB client"
+    )
+    compact.set_defaults(run=_compact)
+
+    fetch = commands.add_parser("fetch", help="get the embedded model's weights, if they are missing")
+    fetch.set_defaults(run=_fetch)
+    return parser
+
+
+def _quickstart(options: argparse.Namespace) -> int:
+    from tttlab.quickstart import quickstart
+
+    return quickstart(options.output)
+
+
+def _think(options: argparse.Namespace) -> int:
+    from tttlab.strategies import read_parameters
+    from tttlab.thinking import think
+
+    parameters: dict[str, Any] = dict(read_parameters(options.parameter))
+    run = think(
+        options.prompt,
+        strategy=options.strategy,
+        model=options.model,
+        budget=options.budget,
+        seed=options.seed,
+        reference=options.reference,
+        **parameters,
+    )
+    from tttlab.notebook.display import run_bundle
+
+    print(run_bundle(run)["text/plain"])
+    return 0
+
+
+def _sql(options: argparse.Namespace) -> int:
+    from tttlab.recording import connect
+    from tttlab.store.queries import query
+
+    connection = connect()
+    table = query(connection, options.statement)
+    if options.csv:
+        import pyarrow.csv
+
+        pyarrow.csv.write_csv(table, sys.stdout.buffer)
+        return 0
+    from tttlab.notebook.display import table_bundle
+
+    print(table_bundle(table)["text/plain"])
+    return 0
+
+
+def _compact(options: argparse.Namespace) -> int:
+    from tttlab.options import store_folder
+    from tttlab.store.compaction import compact
+
+    compact(store_folder(), to=options.to)
+    print(f"compacted {store_folder()}" + (f" and published {options.to}" if options.to else ""))
+    return 0
+
+
+def _fetch(_: argparse.Namespace) -> int:
+    from tttlab.models.weights import fetch
+
+    print(fetch())
+    return 0
