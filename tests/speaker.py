@@ -8,7 +8,7 @@ from collections.abc import Callable
 import anyio
 
 from tttlab.errors import CallError
-from tttlab.events import Alternative, Finish, TokenDelta, UsageUpdate
+from tttlab.events import Alternatives, Finish, TokenDelta, UsageUpdate
 from tttlab.types import Capabilities, Usage
 
 
@@ -49,7 +49,7 @@ class Speaker:
             for position, word in enumerate(reply.split(" ") if isinstance(reply, str) else []):
                 await anyio.sleep(self.pause(request, position) if self.pause else 0)
                 text = word if position == 0 else f" {word}"
-                yield TokenDelta(text, time.time_ns(), position, -0.5, (Alternative(position, text, -0.5),))
+                yield TokenDelta(text, time.time_ns(), position, -0.5, Alternatives((position,), (text,), (-0.5,)))
             if isinstance(reply, Exception):
                 raise reply
             yield Finish("stop", served_model=self.name)

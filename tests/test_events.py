@@ -1,4 +1,4 @@
-from tttlab.events import Alternative, ChunkDelta, Finish, Fold, TokenDelta, UsageUpdate
+from tttlab.events import Alternatives, ChunkDelta, Finish, Fold, TokenDelta, UsageUpdate
 from tttlab.types import Price, Usage
 
 
@@ -10,7 +10,7 @@ def folded(*events):
 
 
 def test_a_stream_becomes_a_completion_with_thinking_apart():
-    top = (Alternative(5, "5", -0.1),)
+    top = Alternatives((5,), ("5",), (-0.1,))
     completion = folded(
         TokenDelta("hm", 1, 7, -2.0, channel="thinking"),
         TokenDelta("5", 2, 5, -0.5, top),

@@ -13,12 +13,18 @@ from typing import NamedTuple
 from tttlab.types import Channel, Completion, FinishReason, Price, Usage, Visibility
 
 
-class Alternative(NamedTuple):
-    """One of the likeliest tokens at a position, with its natural log-probability."""
+class Alternatives(NamedTuple):
+    """The likeliest tokens at a position, likeliest first, as columns: ids, texts and natural log-probabilities.
 
-    token_id: int | None
-    text: str
-    logprob: float
+    Columns because they are made and recorded once a token: five objects for each would cost more than all the rest.
+    """
+
+    token_ids: tuple[int | None, ...]
+    texts: tuple[str, ...]
+    logprobs: tuple[float, ...]
+
+
+NO_ALTERNATIVES = Alternatives((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class TokenDelta:
     time_ns: int
     token_id: int | None = None
     logprob: float | None = None
-    top: tuple[Alternative, ...] = ()
+    top: Alternatives = NO_ALTERNATIVES
     channel: Channel = "answer"
     merged: bool = False
 

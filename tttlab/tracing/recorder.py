@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcesso
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, set_span_in_context
 
-from tttlab.store.rows import SpanEvent, SpanLink, SpanRow
+from tttlab.tracing.rows import SpanEvent, SpanLink, SpanRow
 from tttlab.tracing import names
 from tttlab.tracing.attributes import known
 

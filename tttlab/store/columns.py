@@ -1,0 +1,272 @@
+"""How spans and deliveries become columns. `schema/0001_spans_and_tokens.sql` says what each column means."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, chain
+from operator import attrgetter
+from typing import Any, cast
+
+import pyarrow as pa
+
+from tttlab.events import Alternatives, ChunkDelta, Delta, TokenDelta
+from tttlab.tracing import names
+from tttlab.tracing.rows import SpanRow
+
+PROMOTED: tuple[tuple[str, pa.DataType, tuple[str, ...]], ...] = (
+    ("run_id", pa.string(), (names.RUN_ID,)),
+    ("operation", pa.string(), (names.OPERATION,)),
+    ("strategy", pa.string(), (names.STRATEGY_NAME,)),
+    ("model", pa.string(), (names.MODEL_NAME, names.REQUEST_MODEL)),
+    ("role", pa.string(), (names.CALL_ROLE,)),
+    ("branch", pa.string(), (names.BRANCH_PATH,)),
+    ("status", pa.string(), (names.RUN_STATUS, names.CALL_STATUS, names.BRANCH_STATE)),
+    ("cancelled_by", pa.string(), (names.CALL_CANCELLED_BY,)),
+    ("digest", pa.string(), (names.CALL_DIGEST,)),
+    ("ordinal", pa.int64(), (names.CALL_ORDINAL,)),
+    ("sequence", pa.int64(), (names.CALL_DELIVERED, names.ANSWER_SEQUENCE, names.VERDICT_SEQUENCE)),
+    ("seed", pa.int64(), (names.RUN_SEED, names.REQUEST_SEED)),
+    ("temperature", pa.float64(), (names.REQUEST_TEMPERATURE,)),
+    ("max_tokens", pa.int64(), (names.REQUEST_MAX_TOKENS,)),
+    ("finish_reason", pa.string(), (names.RESPONSE_FINISH_REASONS,)),
+    ("prompt_tokens", pa.int64(), (names.USAGE_INPUT, f"{names.SPENT_PREFIX}prompt_tokens")),
+    ("cached_tokens", pa.int64(), (names.USAGE_CACHED, f"{names.SPENT_PREFIX}cached_tokens")),
+    ("output_tokens", pa.int64(), (names.USAGE_OUTPUT, f"{names.SPENT_PREFIX}output_tokens")),
+    ("thinking_tokens", pa.int64(), (names.USAGE_THINKING, f"{names.SPENT_PREFIX}thinking_tokens")),
+    ("calls", pa.int64(), (names.USAGE_CALLS, f"{names.SPENT_PREFIX}calls")),
+    ("dollars", pa.float64(), (names.USAGE_DOLLARS, f"{names.SPENT_PREFIX}dollars")),
+    ("basis_prompt_tokens", pa.int64(), (f"{names.BASIS_PREFIX}prompt_tokens",)),
+    ("basis_output_tokens", pa.int64(), (f"{names.BASIS_PREFIX}output_tokens",)),
+    ("basis_thinking_tokens", pa.int64(), (f"{names.BASIS_PREFIX}thinking_tokens",)),
+    ("basis_calls", pa.int64(), (f"{names.BASIS_PREFIX}calls",)),
+    ("basis_dollars", pa.float64(), (f"{names.BASIS_PREFIX}dollars",)),
+    ("seconds_to_first", pa.float64(), (names.RESPONSE_TIME_TO_FIRST_CHUNK,)),
+    ("visibility", pa.string(), (names.REASONING_VISIBILITY,)),
+    ("channel_source", pa.string(), (names.REASONING_SOURCE,)),
+    ("granularity", pa.string(), (names.TOKENS_GRANULARITY,)),
+    ("logprob_stage", pa.string(), (names.LOGPROB_STAGE,)),
+    ("mean_logprob", pa.float64(), (names.LOGPROB_MEAN,)),
+    ("answer", pa.string(), (names.ANSWER_VALUE,)),
+    ("confidence", pa.float64(), (names.ANSWER_CONFIDENCE,)),
+    ("correct", pa.bool_(), (names.ANSWER_CORRECT,)),
+    ("verifier", pa.string(), (names.VERIFIER_NAME,)),
+    ("candidate", pa.string(), (names.VERDICT_CANDIDATE,)),
+    ("score", pa.float64(), (names.VERDICT_SCORE, names.BRANCH_SCORE)),
+    ("passed", pa.bool_(), (names.VERDICT_PASSED,)),
+)
+"""Columns with a type of their own, each with the attributes it is taken from; the first that is there counts."""
+
+_OWN: tuple[tuple[str, pa.DataType, Callable[[SpanRow], Any]], ...] = (
+    ("trace_id", pa.string(), attrgetter("trace_id")),
+    ("span_key", pa.uint64(), lambda row: int(row.span_id, 16)),
+    ("parent_key", pa.uint64(), lambda row: int(row.parent_span_id, 16) if row.parent_span_id else None),
+    ("name", pa.string(), attrgetter("name")),
+    ("kind", pa.string(), attrgetter("kind")),
+    ("start_ns", pa.int64(), attrgetter("start_ns")),
+    ("end_ns", pa.int64(), attrgetter("end_ns")),
+    ("status_code", pa.string(), attrgetter("status_code")),
+    ("status_message", pa.string(), attrgetter("status_message")),
+    ("attributes", pa.string(), lambda row: as_json(row.attributes)),
+    ("events", pa.string(), lambda row: as_json([event._asdict() for event in row.events]) if row.events else None),
+    ("links", pa.string(), lambda row: as_json([link._asdict() for link in row.links]) if row.links else None),
+    ("resource", pa.string(), lambda row: as_json(row.resource)),
+    ("scope_name", pa.string(), attrgetter("scope_name")),
+    ("scope_version", pa.string(), attrgetter("scope_version")),
+    ("trace_state", pa.string(), attrgetter("trace_state")),
+    ("flags", pa.int32(), attrgetter("flags")),
+    ("dropped_attributes", pa.int32(), attrgetter("dropped_attributes")),
+    ("dropped_events", pa.int32(), attrgetter("dropped_events")),
+    ("dropped_links", pa.int32(), attrgetter("dropped_links")),
+)
+
+SPANS = pa.schema([(name, kind) for name, kind, _ in (*_OWN, *PROMOTED)])
+
+def _always(name: str, kind: pa.DataType) -> pa.Field:
+    """A column without NULLs: Parquet then keeps no levels for it."""
+    return pa.field(name, kind, nullable=False)
+
+
+_TOP = pa.list_(
+    _always(
+        "element",
+        pa.struct([("token_id", pa.int32()), _always("text", pa.string()), _always("logprob", pa.float32())]),
+    )
+)
+TOKENS = pa.schema(
+    [
+        _always("run_id", pa.string()),
+        _always("span_key", pa.uint64()),
+        _always("position", pa.int32()),
+        _always("sequence", pa.int64()),
+        _always("channel", pa.string()),
+        _always("text", pa.string()),
+        ("token_id", pa.int32()),
+        ("logprob", pa.float32()),
+        ("top", _TOP),
+        _always("time_ns", pa.int64()),
+        _always("granularity", pa.string()),
+        _always("merged", pa.bool_()),
+        ("chunk_tokens", pa.int32()),
+    ]
+)
+
+
+def spans_table(rows: Sequence[SpanRow]) -> pa.Table:
+    """Spans as columns."""
+    columns = [_column([of(row) for row in rows], kind) for _, kind, of in _OWN]
+    attributes = [row.attributes for row in rows]
+    columns += [_column([_first(each, keys) for each in attributes], kind) for _, kind, keys in PROMOTED]
+    return pa.Table.from_arrays(columns, schema=SPANS)
+
+
+def tokens_table(
+    run_id: str, span_key: int, first: int, sequences: Sequence[int], events: Sequence[Delta]
+) -> pa.Table:
+    """Deliveries of one call as columns; `first` is the position of the first of them."""
+    if isinstance(events[0], TokenDelta):
+        if [event.__class__ for event in events].count(TokenDelta) == len(events):
+            return _table(run_id, span_key, first, sequences, _of_tokens(cast("Sequence[TokenDelta]", events)))
+    elif [event.__class__ for event in events].count(ChunkDelta) == len(events):
+        return _table(run_id, span_key, first, sequences, _of_chunks(cast("Sequence[ChunkDelta]", events)))
+    return _mixed(run_id, span_key, first, sequences, events)
+
+
+def _table(
+    run_id: str, span_key: int, first: int, sequences: Sequence[int], columns: dict[str, pa.Array]
+) -> pa.Table:
+    count = len(sequences)
+    columns |= {
+        "run_id": pa.repeat(pa.scalar(run_id, pa.string()), count),
+        "span_key": pa.repeat(pa.scalar(span_key, pa.uint64()), count),
+        "position": pa.array(range(first, first + count), pa.int32()),
+        "sequence": pa.array(sequences, pa.int64()),
+    }
+    return pa.Table.from_arrays([columns[name] for name in TOKENS.names], schema=TOKENS)
+
+
+def _of_tokens(events: Sequence[TokenDelta]) -> dict[str, pa.Array]:
+    # A comprehension a column is several times faster here than one transposition of all.
+    return {
+        "channel": _same_or_each([event.channel for event in events]),
+        "text": _column([event.text for event in events], pa.string()),
+        "token_id": pa.array([event.token_id for event in events], pa.int32()),
+        "logprob": pa.array([event.logprob for event in events], pa.float32()),
+        "top": _top([event.top for event in events]),
+        "time_ns": pa.array([event.time_ns for event in events], pa.int64()),
+        "granularity": pa.repeat(pa.scalar("token"), len(events)),
+        "merged": pa.array([event.merged for event in events], pa.bool_()),
+        "chunk_tokens": pa.nulls(len(events), pa.int32()),
+    }
+
+
+def _of_chunks(events: Sequence[ChunkDelta]) -> dict[str, pa.Array]:
+    count = len(events)
+    return {
+        "channel": _same_or_each([event.channel for event in events]),
+        "text": _column([event.text for event in events], pa.string()),
+        "token_id": pa.nulls(count, pa.int32()),
+        "logprob": pa.nulls(count, pa.float32()),
+        "top": pa.nulls(count, _TOP),
+        "time_ns": pa.array([event.time_ns for event in events], pa.int64()),
+        "granularity": pa.repeat(pa.scalar("chunk"), count),
+        "merged": pa.repeat(pa.scalar(value=False), count),
+        "chunk_tokens": pa.array([event.tokens for event in events], pa.int32()),
+    }
+
+
+def _mixed(
+    run_id: str, span_key: int, first: int, sequences: Sequence[int], events: Sequence[Delta]
+) -> pa.Table:
+    """A stream of both kinds is rare: one table for each stretch of one kind."""
+    tables, start = [], 0
+    for index in range(1, len(events) + 1):
+        if index == len(events) or events[index].__class__ is not events[start].__class__:
+            tables.append(tokens_table(run_id, span_key, first + start, sequences[start:index], events[start:index]))
+            start = index
+    return pa.concat_tables(tables)
+
+
+def _same_or_each(values: Sequence[str]) -> pa.Array:
+    """Nearly every batch is of one channel: repeating it costs nothing a token."""
+    first = values[0]
+    if values.count(first) == len(values):
+        return pa.repeat(pa.scalar(first, pa.string()), len(values))
+    return pa.array(values, pa.string())
+
+
+def _top(tops: Sequence[Alternatives]) -> pa.Array:
+    token_ids = [top[0] for top in tops]
+    sizes = list(map(len, token_ids))
+    each = sizes[0]
+    same = sizes.count(each) == len(sizes)
+    if same and not each:
+        return pa.nulls(len(tops), _TOP)
+    offsets = range(0, each * len(sizes) + 1, each) if same else list(accumulate(sizes, initial=0))
+    values = pa.StructArray.from_arrays(
+        [
+            pa.array(list(chain.from_iterable(token_ids)), pa.int32()),
+            _column(list(chain.from_iterable([top[1] for top in tops])), pa.string()),
+            pa.array(list(chain.from_iterable([top[2] for top in tops])), pa.float32()),
+        ],
+        fields=list(_TOP.value_type),
+    )
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=_TOP)
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except (UnicodeEncodeError, pa.ArrowException, OverflowError, TypeError):
+        return pa.array([_fitting(value, kind) for value in values], kind)
+
+
+def _fitting(value: Any, kind: pa.DataType) -> Any:
+    """A value that its column takes: what does not fit is kept in the attributes alone."""
+    try:
+        pa.scalar(value, kind)
+    except UnicodeEncodeError:
+        return storable(value)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return str(value) if kind == pa.string() else None
+    return value
+
+
+def _first(attributes: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        if (value := attributes.get(key)) is not None:
+            return value[0] if key == names.RESPONSE_FINISH_REASONS else value
+    return None
+
+
+def storable(text: str) -> str:
+    """The text as UTF-8 can hold it: halves of a surrogate pair that stand alone become U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def as_json(value: Any) -> str:
+    """JSON that DuckDB reads: no NaN, no lone surrogates, and whatever OpenTelemetry allows in an attribute."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, default=_plain)
+    return text if text.isascii() else storable(text)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (bytes, bytearray)):
+        return value.hex()
+    return list(value) if isinstance(value, Sequence) else str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return value

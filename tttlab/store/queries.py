@@ -1,0 +1,34 @@
+"""Questions to the store in SQL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from tttlab.errors import QueryError
+
+
+def query(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None
+) -> pa.Table:
+    """The rows that a statement gives, as an Arrow table (the last one's, of several statements; an
+    empty one for a statement that gives none).
+
+    `parameters` are bound to `$name` or `?`. Raises `QueryError` with DuckDB's message and the statement's place.
+    """
+    if not sql.strip():
+        raise QueryError("there is no SQL statement: write one, such as SELECT * FROM runs")
+    try:
+        relation = connection.sql(sql, params=parameters)
+        return pa.table({}) if relation is None else relation.to_arrow_table()
+    except duckdb.Error as error:
+        raise QueryError(_said(error)) from error
+
+
+def _said(error: duckdb.Error) -> str:
+    """DuckDB's own message, which shows the line and the column, without the blank lines."""
+    return re.sub(r"\n\s*\n", "\n", str(error)).strip()

@@ -1,0 +1,138 @@
+"""Segments: small Parquet files that a process publishes whole, by rename, and never touches again.
+
+A segment's name carries the checksum of its bytes, so a damaged one is known before any query meets it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+import zlib
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tttlab.store.columns import SPANS, TOKENS
+
+Kind = Literal["spans", "tokens"]
+KINDS: tuple[Kind, ...] = ("spans", "tokens")
+VERSION = 1
+SCHEMAS: dict[Kind, pa.Schema] = {"spans": SPANS, "tokens": TOKENS}
+
+SEED = "0-seed.parquet"
+"""An empty segment that is always there: a query over no segments is an error, and the schema is read from the first."""
+
+_CHECKSUM = re.compile(r"-([0-9a-f]{8})\.parquet$")
+
+
+def segment_folder(store: Path, kind: Kind) -> Path:
+    """Where the segments of a kind lie."""
+    return store / "segments" / f"v{VERSION}" / kind
+
+
+class SegmentWriter:
+    """Publishes segments under names of its own, so that many processes can write to one store at once."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._writer = f"{os.getpid():x}{secrets.token_hex(4)}"
+        self._numbers = count(1)
+        self._prepared = False
+
+    def prepare(self) -> None:
+        """Make the folders. Raises `OSError` where the store cannot be written to."""
+        if self._prepared and self._store.is_dir():
+            return
+        for kind in KINDS:
+            segment_folder(self._store, kind).mkdir(parents=True, exist_ok=True)
+            seed = segment_folder(self._store, kind) / SEED
+            if not seed.exists():
+                _publish(encode(kind, SCHEMAS[kind].empty_table()), seed, f"{self._writer}.tmp")
+        ignore = self._store / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+        self._prepared = True
+
+    def write(self, kind: Kind, table: pa.Table) -> Path:
+        """Publish a table as one segment. Raises `OSError`; nothing half-written is ever seen."""
+        self.prepare()
+        data = encode(kind, table)
+        name = f"{time.time_ns() // 1_000_000}-{self._writer}-{next(self._numbers):06d}-{zlib.crc32(data):08x}.parquet"
+        target = segment_folder(self._store, kind) / name
+        _publish(data, target, ".tmp")
+        return target
+
+
+def is_whole(segment: Path) -> bool:
+    """Whether the segment's bytes are those that were written. True for one that was removed meanwhile."""
+    found = _CHECKSUM.search(segment.name)
+    if not found:
+        return segment.name == SEED
+    try:
+        return zlib.crc32(segment.read_bytes()) == int(found[1], 16)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def segments(store: Path, kind: Kind) -> list[Path]:
+    """The published segments of a kind, oldest first, without the seed."""
+    try:
+        found = [Path(entry.path) for entry in os.scandir(segment_folder(store, kind))]
+    except FileNotFoundError:
+        return []
+    return sorted(path for path in found if path.suffix == ".parquet" and path.name != SEED)
+
+
+def pattern(path: Path) -> str:
+    """The path as DuckDB's `read_parquet` takes it: characters that it would take for wildcards are escaped."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in path.as_posix())
+
+
+_COUNTED = dict.fromkeys(("position", "sequence", "time_ns"), "DELTA_BINARY_PACKED")
+_REPEATED = ["run_id", "channel", "text", "granularity", "top.list.element.text"]
+
+
+# The alternatives are most of the bytes and compress badly; compaction compresses them again.
+_COMPRESSION = {
+    **{name: "zstd" for name in TOKENS.names if name != "top"},
+    **{f"top.list.element.{name}": "lz4" for name in ("token_id", "text", "logprob")},
+}
+
+
+def encode(kind: Kind, table: pa.Table) -> pa.Buffer:
+    """The table as Parquet. Tokens are written many a second, so their columns say how: what counts up as differences,
+    what repeats through a dictionary, and no statistics, which small files do not need.
+    """
+    sink = pa.BufferOutputStream()
+    if kind == "spans":
+        pq.write_table(table, sink, compression="zstd", compression_level=1)
+    else:
+        pq.write_table(
+            table,
+            sink,
+            compression=_COMPRESSION,
+            use_dictionary=_REPEATED,
+            column_encoding=_COUNTED,
+            write_statistics=False,
+        )
+    return sink.getvalue()
+
+
+def _publish(data: pa.Buffer, target: Path, suffix: str) -> None:
+    temporary = target.with_name(f"{target.name}.{suffix.lstrip('.')}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,34 @@
+-- One row a run: what was asked, how, what came of it and what it cost.
+CREATE VIEW runs AS
+SELECT
+    run_id,                                          -- begins with the run's start in UTC, so it sorts by time
+    make_timestamp(start_ns // 1000) AS started,     -- UTC
+    CASE WHEN end_ns IS NULL THEN 'incomplete' ELSE status END AS status,  -- ok, budget, stopped, failed; incomplete: still running, or its process was killed
+    strategy,                                        -- its name
+    attributes -> '$."tttlab.strategy.parameters"' AS parameters,          -- JSON, all of them, defaults included
+    model,                                           -- its full name
+    attributes ->> '$."tttlab.problem.prompt"' AS prompt,                  -- the question
+    attributes ->> '$."tttlab.problem.reference"' AS reference,            -- the right answer, where it is known
+    answer,                                          -- the last proposed answer
+    confidence,                                      -- as the strategy gave it with the answer
+    correct,                                         -- whether the answer equals the reference; NULL without one
+    calls,                                           -- model calls; NULL while incomplete, as all that follows
+    prompt_tokens + output_tokens AS tokens,         -- what a budget in tokens counts
+    prompt_tokens,                                   -- cached ones included
+    cached_tokens,
+    output_tokens,                                   -- thinking included
+    thinking_tokens,
+    dollars,                                         -- NULL where no price is known
+    (end_ns - start_ns) / 1e9 AS seconds,            -- wall time
+    seed,                                            -- the run's seed
+    attributes -> '$."tttlab.run.budget"' AS budget,                       -- JSON, `{"tokens": 2000}`; NULL for none
+    attributes ->> '$."tttlab.run.error"' AS error,                        -- what went wrong
+    attributes ->> '$."tttlab.problem.id"' AS problem_id,                  -- the same problem in every run
+    attributes ->> '$."tttlab.problem.extractor"' AS extractor,            -- rule@version that finds answers in texts
+    attributes -> '$."tttlab.model.identity"' AS model_identity,           -- JSON: digest of the weights and the like
+    attributes -> '$."tttlab.run.options"' AS options,                     -- JSON: resolved options and where each came from
+    attributes -> '$."tttlab.run.environment"' AS environment,             -- JSON: package versions, platform, git commit
+    trace_id,                                        -- of the OpenTelemetry trace
+    span_key                                         -- of the run's span
+FROM whole_spans
+WHERE operation = 'invoke_workflow';

@@ -1,0 +1,39 @@
+-- One row a model call, with its identity, how it was sampled, what it gave and what it cost.
+CREATE VIEW calls AS
+SELECT
+    run_id,
+    lpad(lower(hex(span_key)), 16, '0') AS span_id,  -- 16 hex digits
+    branch,                                          -- path of the branch that asked; '' is the root
+    ordinal,                                         -- its number among the same requests of that branch, from 0
+    role,                                            -- generator, proposer, verifier, judge, refiner ...
+    model,                                           -- as asked for
+    CASE WHEN end_ns IS NULL THEN 'incomplete' ELSE status END AS status,  -- ok, failed, cancelled, incomplete
+    cancelled_by,                                    -- strategy, budget, user
+    finish_reason,                                   -- stop, length, content_filter, tool_call, error
+    answer,                                          -- extracted from its text; NULL is an abstention
+    attributes -> '$."gen_ai.input.messages"' AS messages,                 -- JSON, as the conventions have it
+    attributes ->> '$."gen_ai.output.messages"[0].parts[-1].content' AS text,  -- what it said last (its answer text)
+    mean_logprob,                                    -- over its tokens; NULL where the model gives none
+    prompt_tokens + output_tokens AS tokens,         -- what a budget in tokens counts
+    prompt_tokens,                                   -- cached ones included
+    cached_tokens,
+    output_tokens,                                   -- thinking included
+    thinking_tokens,
+    dollars,                                         -- NULL where no price is known
+    make_timestamp(start_ns // 1000) AS started,     -- UTC
+    (end_ns - start_ns) / 1e9 AS seconds,            -- wall time
+    seconds_to_first,                                -- until its first token or chunk
+    temperature,
+    max_tokens,                                      -- as asked, before a budget clipped it
+    seed,                                            -- of this call
+    sequence AS delivered,                           -- its place among what the strategy was given; NULL if it never was
+    digest,                                          -- with branch and ordinal: what makes it the same call in another run
+    granularity,                                     -- token, chunk: what its rows in `tokens` are
+    visibility,                                      -- of its thinking: full, summary, encrypted, omitted, none
+    channel_source,                                  -- who says which text is thinking: model, strategy
+    logprob_stage,                                   -- before_sampling, after_sampling
+    status_message AS error,                         -- what went wrong
+    span_key,                                        -- joins with `tokens`
+    parent_key                                       -- the span above it
+FROM whole_spans
+WHERE operation = 'chat';

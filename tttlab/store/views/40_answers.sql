@@ -1,0 +1,28 @@
+-- One row a proposed answer: the run's anytime curve. The last one of a run is its answer.
+CREATE VIEW answers AS
+SELECT
+    span.run_id,
+    span.sequence,                                   -- its place among the run's deliveries
+    row_number() OVER (PARTITION BY span.run_id ORDER BY span.sequence) AS step,  -- 1 for the first proposal of its run
+    span.answer,                                     -- normalised; NULL says "none yet"
+    span.confidence,                                 -- as the strategy gives it
+    span.correct,                                    -- against the reference; NULL without one
+    (span.start_ns - run.start_ns) / 1e9 AS seconds, -- since the run's start
+    span.prompt_tokens + span.output_tokens AS spent_tokens,              -- by the whole run until then, calls in flight included
+    span.prompt_tokens AS spent_prompt_tokens,
+    span.output_tokens AS spent_output_tokens,
+    span.thinking_tokens AS spent_thinking_tokens,
+    span.calls AS spent_calls,
+    span.dollars AS spent_dollars,
+    span.basis_prompt_tokens + span.basis_output_tokens AS basis_tokens,  -- of the calls that the answer rests on
+    span.basis_output_tokens,
+    span.basis_thinking_tokens,
+    span.basis_calls,
+    span.basis_dollars,
+    span.attributes -> '$."tttlab.vote.tally"' AS votes,                  -- JSON {value: weight}; NULL without a vote
+    span.branch,                                     -- the branch that proposed it
+    span.links,                                      -- JSON: the spans of the calls that it rests on
+    span.span_key
+FROM whole_spans AS span
+LEFT JOIN whole_spans AS run ON run.run_id = span.run_id AND run.operation = 'invoke_workflow'
+WHERE span.name = 'propose';
