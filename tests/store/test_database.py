@@ -204,6 +204,12 @@ def test_sql_errors_keep_the_place(own_store):
         query(connection, "  ")
 
 
+def test_statements_without_rows_and_several_at_once(own_store):
+    connection = connect(own_store)
+    assert query(connection, "CREATE TABLE mine (a INTEGER); INSERT INTO mine VALUES (3)").num_rows <= 1
+    assert query(connection, "SELECT 1 AS a; SELECT a FROM mine").to_pylist() == [{"a": 3}]
+
+
 def test_parameters_are_bound_not_pasted(journal, own_store):
     record(journal, 2, run="it's; DROP")
     journal.flush()

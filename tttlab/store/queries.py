@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,8 +24,14 @@ def query(
     if not sql.strip():
         raise QueryError("there is no SQL statement: write one, such as SELECT * FROM runs")
     try:
-        relation = connection.sql(sql, params=parameters)
-        return pa.table({}) if relation is None else relation.to_arrow_table()
+        connection.execute(sql, parameters)
+        if connection.description is None:
+            return pa.table({})
+        fetch = getattr(connection, "to_arrow_table", None) or connection.fetch_arrow_table
+        with warnings.catch_warnings():
+            # `sql()` would save the copy that DuckDB 2 warns of, but its errors have lost their place.
+            warnings.simplefilter("ignore", UserWarning)
+            return fetch()
     except duckdb.Error as error:
         raise QueryError(_said(error)) from error
 
