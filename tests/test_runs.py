@@ -4,7 +4,7 @@ import asyncio
 
 import anyio
 import pytest
-from speaker import Speaker, answers, fault
+from tests.speaker import Speaker, answers, fault
 
 import tttlab
 from tttlab.budget import Budget

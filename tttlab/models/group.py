@@ -1,0 +1,141 @@
+"""A group: samples of one prompt that the local engine generates in one request, each in a slot of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tttlab.errors import CallError, ModelError
+from tttlab.events import NO_ALTERNATIVES, Alternatives, Finish, TokenDelta, UsageUpdate
+from tttlab.models.llama import Chunk
+from tttlab.models.sample import Sample
+from tttlab.types import Request, Usage
+
+LOGPROB_STAGE = "before_sampling"
+"""llama.cpp gives the model's own distribution, before temperature and truncation."""
+
+
+class Group:
+    """Takes the engine's chunks apart. All but the constructor runs in the thread that asked the engine."""
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        slots: Sequence[int],
+        text_of: Callable[[int], str],
+        release: Callable[[int], None],
+    ) -> None:
+        self.samples = samples
+        self._slots = slots
+        self._text_of = text_of
+        self._release = release
+        self._prompt_tokens = 0
+        self._error: ModelError | None = None
+
+    @property
+    def request(self) -> Request:
+        """The request of the first sample: the others differ in their seeds alone."""
+        return self.samples[0].request
+
+    def body(self, prompt: Sequence[int]) -> dict[str, Any]:
+        """What the engine is asked."""
+        sampling, seed = self.request.sampling, self.request.seed
+        asked = {
+            "prompt": list(prompt),
+            "n": len(self.samples),
+            "id_slot": self._slots[0],
+            "stream": True,
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "min_p": sampling.min_p,
+            "n_probs": max(1, sampling.logprobs),  # Without any the engine gives no token ids either.
+            "stop": list(sampling.stop),
+            "cache_prompt": True,
+        }
+        if seed is not None:
+            asked["seed"] = seed
+        if sampling.grammar is not None:
+            asked["grammar"] = sampling.grammar
+        return asked
+
+    def start(self, prompt_tokens: int) -> None:
+        """Tell each stream what its prompt costs; all but the first share the evaluation of it."""
+        self._prompt_tokens = prompt_tokens
+        for index, sample in enumerate(self.samples):
+            sample.put(UsageUpdate(Usage(prompt_tokens=prompt_tokens, cached_tokens=prompt_tokens if index else 0)))
+
+    def take(self, chunk: Chunk) -> bool:
+        """Hand a chunk to its sample. Returns whether the engine is to stop: nobody listens any more."""
+        try:
+            self._take(chunk)
+        except Exception as error:  # noqa: BLE001 - the engine swallows what is raised here
+            self._error = CallError(f"the local engine sent what cannot be read: {type(error).__name__}: {error}")
+            return True
+        return all(sample.closed or sample.finished for sample in self.samples)
+
+    def fail(self, error: ModelError) -> None:
+        """Every sample that has not finished ends with this error."""
+        self._error = error
+
+    def end(self, context: int) -> None:
+        """The engine is done: what has not finished never will."""
+        error = self._error or CallError(
+            f"the local engine ended without finishing (a context of {context:,} tokens); ask again"
+        )
+        for index, sample in enumerate(self.samples):
+            if not sample.finished:
+                sample.put(error)
+                self._finish(index)
+
+    def _take(self, chunk: Chunk) -> None:
+        if "error" in chunk:
+            self._error = CallError(f"the local engine: {chunk['error'].get('message', chunk['error'])}")
+            return
+        [choice] = chunk["choices"]
+        index = choice["index"]
+        sample, logprobs = self.samples[index], choice["logprobs"]
+        if logprobs:
+            arrived = time.time_ns()
+            for entry in logprobs["content"]:
+                sample.put(self._token(entry, arrived))
+        if choice["finish_reason"]:
+            sample.put(UsageUpdate(self._usage(index, chunk["usage"])))
+            sample.put(
+                Finish(choice["finish_reason"], served_model=Path(chunk["model"]).name, logprob_stage=LOGPROB_STAGE)
+            )
+            self._finish(index)
+
+    def _finish(self, index: int) -> None:
+        self.samples[index].finished = True
+        self._release(self._slots[index])
+
+    def _token(self, entry: Mapping[str, Any], arrived: int) -> TokenDelta:
+        text, token_id, top = entry["token"], entry["id"], entry["top_logprobs"]
+        kept = self.request.sampling.logprobs
+        return TokenDelta(
+            text,
+            arrived,
+            token_id,
+            entry["logprob"],
+            Alternatives(
+                tuple([each["id"] for each in top]),
+                tuple([each["token"] for each in top]),
+                tuple([each["logprob"] for each in top]),
+            )
+            if kept
+            else NO_ALTERNATIVES,
+            # The engine waits for whole characters: the tokens before the last one of a character are not given.
+            merged=not text.isascii() and not text.endswith(self._text_of(token_id)),
+        )
+
+    def _usage(self, index: int, reported: Mapping[str, Any]) -> Usage:
+        cached = reported.get("prompt_tokens_details", {}).get("cached_tokens", 0)
+        return Usage(
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._prompt_tokens if index else cached,
+            output_tokens=reported["completion_tokens"],
+        )

@@ -1,0 +1,51 @@
+"""One sample that the local engine generates: its thread puts events in, one stream takes them out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from tttlab.errors import ModelError
+from tttlab.events import StreamEvent
+from tttlab.types import Request
+
+
+class Sample:
+    """A stream's end in its event loop. `put`, `fail` and `closed` may be used from any thread."""
+
+    __slots__ = ("_events", "_loop", "_ready", "_waking", "closed", "finished", "request")
+
+    def __init__(self, request: Request, loop: asyncio.AbstractEventLoop) -> None:
+        self.request = request
+        self.closed = False
+        self.finished = False
+        self._events: deque[StreamEvent | ModelError] = deque()
+        self._loop = loop
+        self._ready = asyncio.Event()
+        self._waking = False
+
+    def put(self, event: StreamEvent | ModelError) -> None:
+        """Hand an event over."""
+        self._events.append(event)
+        if self._waking:
+            return
+        self._waking = True
+        try:
+            self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # The loop was closed with the stream still open.
+            self.closed = True
+
+    async def take(self) -> StreamEvent:
+        """The next event. Raises the `ModelError` that ended the sample, if one did."""
+        while not self._events:
+            self._ready.clear()
+            await self._ready.wait()
+        event = self._events.popleft()
+        if isinstance(event, ModelError):
+            raise event
+        return event
+
+    def _wake(self) -> None:
+        # Before the event is set: what is put from now on schedules a wake of its own.
+        self._waking = False
+        self._ready.set()
