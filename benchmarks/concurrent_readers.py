@@ -43,7 +43,9 @@ def main() -> None:
         folder = Path(name) / "store"
         writers = [
             subprocess.Popen(
-                [sys.executable, "-c", WRITER, str(folder), str(number), str(SECONDS)], stdout=subprocess.PIPE, text=True
+                [sys.executable, "-c", WRITER, str(folder), str(number), str(SECONDS)],
+                stdout=subprocess.PIPE,
+                text=True,
             )
             for number in range(1, WRITERS + 1)
         ]
@@ -54,8 +56,10 @@ def main() -> None:
         while any(writer.poll() is None for writer in writers):
             asked = time.time_ns()
             try:
-                row = reader.execute("SELECT max(time_ns), count(*), count(DISTINCT (span_key, position)) FROM tokens").fetchone()
-            except Exception as error:
+                row = reader.execute(
+                    "SELECT max(time_ns), count(*), count(DISTINCT (span_key, position)) FROM tokens"
+                ).fetchone()
+            except Exception as error:  # noqa: BLE001 - counting errors is what it is for
                 errors += 1
                 print(f"  {error}")
                 continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 
@@ -50,8 +51,8 @@ def main() -> None:
     """Print the costs side by side."""
     for alternatives in (0, 5):
         events = tokens(alternatives)
-        event = _best(lambda events=events: _span_events(events))
-        hot = _best(lambda events=events: _hot(events))
+        event = _best(partial(_span_events, events))
+        hot = _best(partial(_hot, events))
         whole, size = _best_whole(events)
         print(f"with {alternatives} alternatives a token:")
         print(f"  span.add_event, same columns  {event:8.3f} us/token")

@@ -25,8 +25,8 @@ LAYERS = [
     ["provenance", "session"],
     ["call", "branches"],
     ["strategies", "verifiers", "models"],
-    ["tracing"],
     ["store"],
+    ["tracing"],
     ["naming", "meter", "progress", "protocols", "identity"],
     ["budget", "events"],
     ["types", "options"],
@@ -154,7 +154,18 @@ def test_the_public_names_are_these_and_all_are_there():
 
 
 def test_importing_the_package_imports_nothing_heavy():
-    heavy = "opentelemetry duckdb pyarrow altair ipywidgets anywidget anyio httpx xllamacpp IPython".split()
+    heavy = [
+        "opentelemetry",
+        "duckdb",
+        "pyarrow",
+        "altair",
+        "ipywidgets",
+        "anywidget",
+        "anyio",
+        "httpx",
+        "xllamacpp",
+        "IPython",
+    ]
     code = f"import tttlab, tttlab.notebook, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

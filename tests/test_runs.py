@@ -4,9 +4,9 @@ import asyncio
 
 import anyio
 import pytest
-from tests.speaker import Speaker, answers, fault
 
 import tttlab
+from tests.speaker import Speaker, answers, fault
 from tttlab.budget import Budget
 from tttlab.errors import CallError, OptionError, RunFailed
 from tttlab.portal import portal
@@ -83,7 +83,7 @@ def test_a_budget_of_calls_lets_those_in_flight_finish():
 
 
 def test_a_budget_in_dollars_needs_a_price_and_then_binds():
-    with pytest.raises(OptionError, match="no price|none is known"):
+    with pytest.raises(OptionError, match="none is known"):
         think("direct", budget="$1")
     priced = Speaker(price=Price(prompt=1e6, output=1e6))
     run = think("self_consistency", priced, samples=4, budget="$10")
@@ -177,7 +177,8 @@ def test_what_a_verifier_asks_is_charged_to_the_run():
     assert think(mine).usage == Usage(prompt_tokens=3, output_tokens=4, calls=1, dollars=None)
 
 
-def test_samples_come_in_index_order_unless_asked_otherwise():
+@pytest.mark.parametrize(("order", "expected"), [("index", "0 1 2"), ("finished", "1 2 0")])
+def test_samples_come_in_index_order_unless_asked_otherwise(order, expected):
     def slow_first(request, position):
         return 0.05 if request is model.requests[0] else 0
 
@@ -185,9 +186,8 @@ def test_samples_come_in_index_order_unless_asked_otherwise():
         async with think.sample(problem.prompt, n=3, order=order) as samples:
             think.propose(" ".join([str(c.identity.ordinal) async for c in samples]))
 
-    for order, expected in (("index", "0 1 2"), ("finished", "1 2 0")):
-        model = Speaker(pause=slow_first)
-        assert think(mine, model).answer == expected
+    model = Speaker(pause=slow_first)
+    assert think(mine, model).answer == expected
 
 
 def test_map_runs_at_once_in_branches_and_gives_results_in_order():
@@ -252,9 +252,10 @@ def test_an_observer_that_raises_is_dropped_and_the_run_goes_on():
     def bad(event):
         raise RuntimeError("no screen")
 
-    with pytest.warns(UserWarning, match="unwatched.*no screen"):
-        runner = Runner(plan("x", strategy="direct", model=Speaker()), bad)
-        assert asyncio.run(runner.run()).answer == "56"
+    runner = Runner(plan("x", strategy="direct", model=Speaker()), bad)
+    with pytest.warns(UserWarning, match=r"unwatched.*no screen"):
+        run = asyncio.run(runner.run())
+    assert run.answer == "56"
 
 
 def test_a_stopped_run_keeps_its_best_answer():
@@ -269,7 +270,7 @@ def test_a_run_cancelled_from_outside_ends_its_calls():
     async def main():
         model = Speaker(pause=lambda request, position: 30)
         task = asyncio.create_task(tttlab.athink("x", model=model, strategy="self_consistency", samples=3))
-        while model.started < 3:
+        while model.started < 3:  # noqa: ASYNC110 - the model is the thing under test
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

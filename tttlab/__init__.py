@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tttlab.budget import Budget as Budget
     from tttlab.errors import TttlabError as TttlabError
-    from tttlab.models import resolve_model as model
+    from tttlab.models import resolve_model as model  # noqa: F401 - public under this name
     from tttlab.models.scripted import ScriptedModel as ScriptedModel
     from tttlab.notebook import load_ipython_extension as load_ipython_extension
     from tttlab.notebook import unload_ipython_extension as unload_ipython_extension
@@ -59,7 +59,7 @@ _HOMES = {
     "unload_ipython_extension": "notebook",
 }
 _RENAMED = {"model": ("models", "resolve_model")}
-__all__ = sorted([*_HOMES, *_RENAMED])
+__all__ = sorted([*_HOMES, *_RENAMED])  # noqa: PLE0605 - one table of names, not two
 
 
 def __getattr__(name: str) -> Any:

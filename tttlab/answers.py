@@ -14,6 +14,8 @@ from decimal import Decimal, InvalidOperation
 
 from tttlab.errors import OptionError, nearest
 
+_LARGEST_EXPONENT = 40
+"""Numbers beyond it are compared as they were written."""
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
 _STATEMENT = re.compile(r"(?:answer\s*(?:is|:|=)|####)[ \t]*:?", re.IGNORECASE)
 
@@ -24,7 +26,7 @@ def normalise(text: str) -> str | None:
     Markup, quotes, and closing punctuation go; a number takes one spelling (`1,000.0` is `1000`); other texts keep
     their letters in lower case and single spaces.
     """
-    bare = text.strip().strip("*_`$\"'“”‘’ \t").rstrip(".!;:, ").strip("*_`$\"' ")
+    bare = text.strip().strip("*_`$\"'“”‘’ \t").rstrip(".!;:, ").strip("*_`$\"' ")  # noqa: RUF001 - typographic quotes
     if not bare:
         return None
     return _spell_number(bare) if _NUMBER.fullmatch(bare) else " ".join(bare.lower().split())
@@ -35,7 +37,7 @@ def _spell_number(text: str) -> str:
         value = Decimal(text.replace(",", ""))
     except InvalidOperation:
         return text
-    if not value.is_finite() or abs(value.adjusted()) > 40:
+    if not value.is_finite() or abs(value.adjusted()) > _LARGEST_EXPONENT:
         return text
     spelled = f"{value.normalize():f}"
     return "0" if spelled == "-0" else spelled

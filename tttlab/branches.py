@@ -37,7 +37,7 @@ class Branch:
     def rng(self) -> Random:
         """The branch's own generator, seeded from the run's seed and its path."""
         if self._rng is None:
-            self._rng = Random(hashed_seed(self._run_seed, "rng", self.path))
+            self._rng = Random(hashed_seed(self._run_seed, "rng", self.path))  # noqa: S311 - reproducible, not secret
         return self._rng
 
     def next_child(self) -> tuple[int, str]:

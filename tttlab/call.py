@@ -81,14 +81,7 @@ class Call:
         status = "failed"
         try:
             self._meter.start_call()
-            async with aclosing(self._context.model.stream(self._clipped())) as stream:  # type: ignore[type-var]
-                async for event in stream:
-                    if self._meter.stopping:
-                        # The scope is cancelled already; what is queued behind must not be delivered any more.
-                        await anyio.sleep_forever()
-                    self._take(event, buffer.record)
-            if self._fold.finish is None:
-                raise CallError(f"{self._context.model.name}: the stream ended without saying that it had finished")
+            await self._stream(buffer.record)
             status = "ok"
         except BaseException as error:
             if isinstance(error, Exception):
@@ -115,6 +108,16 @@ class Call:
         """Hand the span to the store, ended when the stream ended. Harmless when done already."""
         if self._ended_ns is not None and self._span.is_recording():
             self._span.end(self._ended_ns)
+
+    async def _stream(self, record: Callable[[int, Delta], None]) -> None:
+        async with aclosing(self._context.model.stream(self._clipped())) as stream:  # type: ignore[type-var]
+            async for event in stream:
+                if self._meter.stopping:
+                    # The scope is cancelled already; what is queued behind must not be delivered any more.
+                    await anyio.sleep_forever()
+                self._take(event, record)
+        if self._fold.finish is None:
+            raise CallError(f"{self._context.model.name}: the stream ended without saying that it had finished")
 
     def _take(self, event: StreamEvent, record: Callable[[int, Delta], None]) -> None:
         if self._channel is not None and not isinstance(event, (UsageUpdate, Finish)):
@@ -144,7 +147,7 @@ class Call:
         )
 
     def _clipped(self) -> Request:
-        """The request as it is sent: its tokens are capped one above what the budget leaves, so that it is seen to end."""
+        """The request as it is sent: capped one token above what the budget leaves, so that it is seen to end."""
         left = self._meter.remaining().tokens
         sampling = self._asked.sampling
         if left is None or left + 1 >= sampling.max_tokens:

@@ -1,4 +1,4 @@
-"""Options and where each came from: what was given, `tttlab.configure`, the environment, `pyproject.toml`, a default."""
+"""Options and where each came from: given, `tttlab.configure`, the environment, `pyproject.toml`, or a default."""
 
 from __future__ import annotations
 

@@ -56,14 +56,14 @@ def wait_for(
     On `KeyboardInterrupt` it calls `stop`, waits for the coroutine to end by itself, and raises `Interrupted` with the
     result. `while_waiting` is called about ten times a second in the waiting thread.
     """
-    future = portal().start_task_soon(coroutine)
+    future: concurrent.futures.Future[Result] = portal().start_task_soon(coroutine)
     try:
         return _poll(future, while_waiting)
     except KeyboardInterrupt:
         stop()
         try:
             result = future.result(timeout=GRACE_SECONDS)
-        except (Exception, concurrent.futures.CancelledError):
+        except (Exception, concurrent.futures.CancelledError):  # noqa: BLE001 - the interrupt itself goes on
             future.cancel()
             raise KeyboardInterrupt from None
         raise Interrupted(result) from None
@@ -82,6 +82,6 @@ def _poll(future: concurrent.futures.Future[Result], while_waiting: Callable[[],
         try:
             return future.result(timeout=POLL_SECONDS)
         except TimeoutError:
-            if future.done():
-                raise
+            if future.done():  # Since the wait ended; or the coroutine itself raised this error.
+                return future.result()
             while_waiting()

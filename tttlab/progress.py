@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tttlab.events import Delta
+from tttlab.meter import Meter
 from tttlab.types import Answer, CallIdentity, Completion, Usage, Verdict
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run begins. `stop` may be called from any thread: it ends the run with status `stopped`."""
+    """A run begins. `stop` may be called from any thread: it ends the run with status `stopped`.
+
+    What `meter` says was spent, and is left, may be read from any thread too.
+    """
 
     run_id: str
     strategy: str
@@ -27,6 +31,7 @@ class RunStarted:
     prompt: str
     budget: str
     stop: Callable[[], None]
+    meter: Meter
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Run:
     def __repr__(self) -> str:
         return f"<run {self.id}: {self.status}, answer {self.answer!r}, {self.usage.tokens} tokens>"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002 - as IPython calls it
         # Imported here because displays stand above runs: a run must not need a notebook.
         from tttlab.notebook.display import run_bundle
 

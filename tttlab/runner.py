@@ -63,7 +63,7 @@ def plan(
     extract: str | None = None,
     **parameters: Any,
 ) -> Plan:
-    """Resolve and check what `think` was given. Raises `OptionError`, and `ModelError` where the model cannot be had."""
+    """Resolve and check what `think` was given. Raises `OptionError`, or `ModelError` where a model cannot be had."""
     problem = prompt if isinstance(prompt, Problem) else Problem(prompt=prompt)
     if not problem.prompt.strip():
         raise OptionError("there is nothing to think about: the prompt is empty")
@@ -149,6 +149,7 @@ class Runner:
                     planned.problem.prompt,
                     str(planned.budget),
                     self.stop,
+                    meter,
                 )
             )
             if self._stopped:
@@ -160,7 +161,7 @@ class Runner:
                     self._stopped, cause = True, cancelled
                 else:
                     raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a strategy may raise anything: the run is kept
                 cause = error
         session.settle()
         run = self._close(session, root, cause)
@@ -273,7 +274,7 @@ class Runner:
             return
         try:
             self._observer(event)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an observer may raise anything
             self._observer = None
             warnings.warn(f"the run goes on unwatched: its observer failed with {_said(error)}", stacklevel=2)
 

@@ -192,7 +192,7 @@ class Session:
 
     @contextmanager
     def limit(self, budget: Budget) -> Iterator[Meter]:
-        """See `Think.limit`. The meter that is given says afterwards, in `exhausted`, which unit ran out, if any did."""
+        """See `Think.limit`. The meter that is given says afterwards, in `exhausted`, which unit ran out, if any."""
         require_price(budget, self.context.model.name, priced=self.context.price is not None)
         place = self.place
         attributes = {names.RUN_ID: self.context.run_id, names.LIMIT_BUDGET: asdict(budget)}
@@ -278,7 +278,7 @@ async def _ask(verifier: Verifier, problem: Problem, candidate: str, think: Any)
         return await verifier(problem, candidate, think)
     except BudgetExhausted:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a verifier may raise anything: its verdict says so
         return Verdict(score=None, passed=None, error=f"{type(error).__name__}: {error}")
 
 

@@ -36,7 +36,11 @@ def span(number=1, *, ended=True, name="propose", attributes=None, run="run-1", 
 
 def token(text="word", position=0):
     return TokenDelta(
-        text, 1_700_000_000_000_000_000 + position, position, -0.5, Alternatives((position, None), (text, "x"), (-0.5, -1.5))
+        text,
+        1_700_000_000_000_000_000 + position,
+        position,
+        -0.5,
+        Alternatives((position, None), (text, "x"), (-0.5, -1.5)),
     )
 
 

@@ -5,8 +5,8 @@ import sys
 
 import duckdb
 import pytest
-from tests.store.recorded import record, span
 
+from tests.store.recorded import record, span
 from tttlab.errors import QueryError, StoreError
 from tttlab.store.compaction import compact
 from tttlab.store.database import connect
@@ -123,7 +123,7 @@ def test_a_damaged_archive_costs_its_own_rows(journal, own_store):
     journal.flush()
     [name] = read_manifest(own_store).archives
     (own_store / "archives" / name).write_bytes(b"\x00" * 5000)
-    with pytest.warns(UserWarning, match=f"{name} cannot be read and is left out"):
+    with pytest.warns(UserWarning, match=rf"{name} cannot be read and is left out"):
         assert tokens(connect(own_store)) == (7, 7)
 
 
@@ -131,7 +131,7 @@ def test_a_store_of_a_newer_tttlab_is_refused_in_one_line(own_store, journal):
     record(journal)
     journal.flush()
     segment_folder(own_store, "spans").parent.with_name("v99").mkdir()
-    with pytest.raises(StoreError, match="written by a newer tttlab .format v99, this one reads 1.: upgrade tttlab"):
+    with pytest.raises(StoreError, match=r"written by a newer tttlab .format v99, this one reads 1.: upgrade tttlab"):
         connect(own_store)
 
 
@@ -139,7 +139,7 @@ def test_a_damaged_manifest_says_what_to_do(own_store):
     own_store.mkdir(parents=True)
     write_manifest(own_store, Manifest())
     (own_store / "manifest.json").write_text("{")
-    with pytest.raises(StoreError, match="manifest.json is damaged"):
+    with pytest.raises(StoreError, match=r"manifest.json is damaged"):
         connect(own_store)
 
 
@@ -188,7 +188,13 @@ def test_only_one_process_compacts_and_the_other_goes_on(journal, own_store):
 def test_the_lease_of_a_dead_reader_holds_nothing_back(journal, own_store):
     record(journal)
     journal.flush()
-    code = f"import os; from pathlib import Path; from tttlab.store.database import connect; c = connect(Path({str(own_store)!r})); os._exit(0)"
+    code = f"""
+import os
+from pathlib import Path
+from tttlab.store.database import connect
+connection = connect(Path({str(own_store)!r}))
+os._exit(0)
+"""
     subprocess.run([sys.executable, "-c", code], check=True)
     assert list((own_store / "readers").glob("*.lease"))
     compact(own_store)
@@ -200,7 +206,7 @@ def test_sql_errors_keep_the_place(own_store):
     connection = connect(own_store)
     with pytest.raises(QueryError, match=r"(?s)run_idd.*LINE 1: SELECT run_idd FROM runs\n +\^"):
         query(connection, "SELECT run_idd FROM runs")
-    with pytest.raises(QueryError, match="there is no SQL statement"):
+    with pytest.raises(QueryError, match=r"there is no SQL statement"):
         query(connection, "  ")
 
 

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.store.recorded import record, span, token
 
+from tests.store.recorded import record, span, token
 from tttlab.events import ChunkDelta, TokenDelta
 from tttlab.store.database import connect
 from tttlab.store.journal import Journal
@@ -119,7 +120,9 @@ def test_any_stream_comes_back_in_order(tmp_path_factory, stream):
         buffer.record(sequence, event)
     journal.close()
     found = rows(
-        folder, "SELECT text, time_ns, token_id, logprob, channel, merged, granularity, chunk_tokens FROM tokens ORDER BY position"
+        folder,
+        "SELECT text, time_ns, token_id, logprob, channel, merged, granularity, chunk_tokens"
+        " FROM tokens ORDER BY position",
     )
     assert found == [
         (
@@ -151,14 +154,16 @@ def test_nothing_is_lost_when_threads_record_while_it_flushes(journal):
     while any(thread.is_alive() for thread in threads):
         journal.flush()
     journal.flush()
-    assert rows(journal.folder, "SELECT count(*), count(DISTINCT (span_key, position)) FROM tokens") == [(12_000, 12_000)]
+    assert rows(journal.folder, "SELECT count(*), count(DISTINCT (span_key, position)) FROM tokens") == [
+        (12_000, 12_000)
+    ]
     assert rows(journal.folder, "SELECT count(*) FROM spans") == [(120,)]
 
 
 def test_a_killed_process_leaves_what_was_flushed_and_its_open_spans(own_store):
     code = f"""
 import sys, time
-sys.path.insert(0, {os.getcwd()!r})
+sys.path.insert(0, {str(Path.cwd())!r})
 from pathlib import Path
 from tests.store.recorded import span, token
 from tttlab.store.journal import Journal
@@ -215,7 +220,9 @@ def test_what_cannot_be_written_is_kept_within_a_bound(tmp_path, monkeypatch):
 def test_a_full_disk_loses_nothing_that_was_published(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:

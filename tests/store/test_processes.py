@@ -1,10 +1,11 @@
 """Several processes record while others read and compact: nothing is lost, nothing is seen twice, nothing fails."""
 
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
 from tttlab.store.database import connect
 
 WRITER = """
@@ -36,11 +37,9 @@ while not (store / "stop").exists():
     ("calls", "tokens"), [(40, 50), pytest.param(600, 200, marks=pytest.mark.slow)], ids=["short", "long"]
 )
 def test_four_writers_a_reader_and_a_compactor(own_store, calls, tokens):
-    words = {"here": os.getcwd(), "store": str(own_store), "calls": calls, "tokens": tokens}
+    words = {"here": str(Path.cwd()), "store": str(own_store), "calls": calls, "tokens": tokens}
     own_store.mkdir(parents=True)
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER.format(**words), str(number)]) for number in range(1, 5)
-    ]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER.format(**words), str(number)]) for number in range(1, 5)]
     compactor = subprocess.Popen([sys.executable, "-c", COMPACTOR.format(**words)])
     seen = [0]
     reader = None

@@ -1,0 +1,1 @@
+"""Experiments: tasks with references, and estimators of what extra compute buys."""

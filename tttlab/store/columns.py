@@ -83,6 +83,7 @@ _OWN: tuple[tuple[str, pa.DataType, Callable[[SpanRow], Any]], ...] = (
 
 SPANS = pa.schema([(name, kind) for name, kind, _ in (*_OWN, *PROMOTED)])
 
+
 def _always(name: str, kind: pa.DataType) -> pa.Field:
     """A column without NULLs: Parquet then keeps no levels for it."""
     return pa.field(name, kind, nullable=False)
@@ -121,9 +122,7 @@ def spans_table(rows: Sequence[SpanRow]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SPANS)
 
 
-def tokens_table(
-    run_id: str, span_key: int, first: int, sequences: Sequence[int], events: Sequence[Delta]
-) -> pa.Table:
+def tokens_table(run_id: str, span_key: int, first: int, sequences: Sequence[int], events: Sequence[Delta]) -> pa.Table:
     """Deliveries of one call as columns; `first` is the position of the first of them."""
     if isinstance(events[0], TokenDelta):
         if [event.__class__ for event in events].count(TokenDelta) == len(events):
@@ -133,9 +132,7 @@ def tokens_table(
     return _mixed(run_id, span_key, first, sequences, events)
 
 
-def _table(
-    run_id: str, span_key: int, first: int, sequences: Sequence[int], columns: dict[str, pa.Array]
-) -> pa.Table:
+def _table(run_id: str, span_key: int, first: int, sequences: Sequence[int], columns: dict[str, pa.Array]) -> pa.Table:
     count = len(sequences)
     columns |= {
         "run_id": pa.repeat(pa.scalar(run_id, pa.string()), count),
@@ -176,9 +173,7 @@ def _of_chunks(events: Sequence[ChunkDelta]) -> dict[str, pa.Array]:
     }
 
 
-def _mixed(
-    run_id: str, span_key: int, first: int, sequences: Sequence[int], events: Sequence[Delta]
-) -> pa.Table:
+def _mixed(run_id: str, span_key: int, first: int, sequences: Sequence[int], events: Sequence[Delta]) -> pa.Table:
     """A stream of both kinds is rare: one table for each stretch of one kind."""
     tables, start = [], 0
     for index in range(1, len(events) + 1):

@@ -79,13 +79,13 @@ def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manif
             connection.execute(f"ATTACH {quoted(path)} AS {alias} (READ_ONLY)")
             connection.execute(f"SELECT (SELECT count(*) FROM {alias}.stored_spans LIMIT 1)")
         except duckdb.Error as error:
-            _set_aside_archive(folder, path, error)
+            _leave_out_archive(path, error)
             continue
         attached.append(alias)
     return attached
 
 
-def _set_aside_archive(folder: Path, path: Path, error: duckdb.Error) -> None:
+def _leave_out_archive(path: Path, error: duckdb.Error) -> None:
     reason = str(error).splitlines()[0]
     warnings.warn(
         f"the archive {path} cannot be read and is left out ({reason}); everything else is read",
@@ -112,7 +112,9 @@ def _live(folder: Path, kind: Kind, hidden: list[str]) -> str:
     """A query over the segments that are there when it runs, those that an archive holds left out."""
     here = segment_folder(folder, kind)
     typed = f" REPLACE ({', '.join(f'{name}::JSON AS {name}' for name in JSON_COLUMNS)})" if kind == "spans" else ""
-    query = f"SELECT * EXCLUDE (filename){typed} FROM read_parquet({quoted(pattern(here) + '/*.parquet')}, filename = true)"
+    query = (
+        f"SELECT * EXCLUDE (filename){typed} FROM read_parquet({quoted(pattern(here) + '/*.parquet')}, filename = true)"
+    )
     if hidden:
         listed = ", ".join(map(quoted, hidden))
         query += f" WHERE parse_filename(filename) NOT IN ({listed})"

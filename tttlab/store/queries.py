@@ -16,22 +16,24 @@ from tttlab.errors import QueryError
 def query(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None
 ) -> pa.Table:
-    """The rows that a statement gives, as an Arrow table (the last one's, of several statements; an
-    empty one for a statement that gives none).
+    """The rows that a statement gives, as an Arrow table; of several statements, those of the last.
 
-    `parameters` are bound to `$name` or `?`. Raises `QueryError` with DuckDB's message and the statement's place.
+    A statement that gives none gives an empty table. `parameters` are bound to `$name` or `?`. Raises `QueryError`
+    with DuckDB's message and the statement's place.
     """
     if not sql.strip():
         raise QueryError("there is no SQL statement: write one, such as SELECT * FROM runs")
     try:
-        connection.execute(sql, parameters)
-        if connection.description is None:
+        open_result: Any = connection.execute(sql, parameters)
+        if open_result.description is None:
             return pa.table({})
-        fetch = getattr(connection, "to_arrow_table", None) or connection.fetch_arrow_table
+        # The first from DuckDB 2 on, the second before.
+        fetch = getattr(open_result, "to_arrow_table", None) or open_result.fetch_arrow_table
         with warnings.catch_warnings():
             # `sql()` would save the copy that DuckDB 2 warns of, but its errors have lost their place.
             warnings.simplefilter("ignore", UserWarning)
-            return fetch()
+            table: pa.Table = fetch()
+            return table
     except duckdb.Error as error:
         raise QueryError(_said(error)) from error
 

@@ -25,7 +25,7 @@ VERSION = 1
 SCHEMAS: dict[Kind, pa.Schema] = {"spans": SPANS, "tokens": TOKENS}
 
 SEED = "0-seed.parquet"
-"""An empty segment that is always there: a query over no segments is an error, and the schema is read from the first."""
+"""An empty segment that is always there, since a query over none is an error, and the first gives the schema."""
 
 _CHECKSUM = re.compile(r"-([0-9a-f]{8})\.parquet$")
 
@@ -107,8 +107,10 @@ _COMPRESSION = {
 
 
 def encode(kind: Kind, table: pa.Table) -> pa.Buffer:
-    """The table as Parquet. Tokens are written many a second, so their columns say how: what counts up as differences,
-    what repeats through a dictionary, and no statistics, which small files do not need.
+    """The table as Parquet.
+
+    Tokens are written many a second, so their columns say how: what counts up as differences, what repeats through a
+    dictionary, and no statistics, which small files do not need.
     """
     sink = pa.BufferOutputStream()
     if kind == "spans":

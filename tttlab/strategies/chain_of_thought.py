@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tttlab.protocols import Think
 from tttlab.checks import at_least
+from tttlab.protocols import Think
 from tttlab.types import Answer, Message, Problem
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from tttlab.protocols import Think
 from tttlab.checks import at_least
+from tttlab.protocols import Think
 from tttlab.strategies.selection import is_decided, leader
 from tttlab.types import Answer, Problem
 

@@ -1,0 +1,1 @@
+"""Tracing: OpenTelemetry spans, token buffers beside them, and the names of all that is recorded."""

@@ -18,9 +18,10 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcesso
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, set_span_in_context
 
-from tttlab.tracing.rows import SpanEvent, SpanLink, SpanRow
+from tttlab.errors import StoreError
 from tttlab.tracing import names
 from tttlab.tracing.attributes import known
+from tttlab.tracing.rows import SpanEvent, SpanLink, SpanRow
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -115,7 +116,7 @@ class StoreProcessor(SpanProcessor):
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's signature
         """Record that the span has begun."""
         self._journal.span(span_row(span))
 
@@ -126,7 +127,7 @@ class StoreProcessor(SpanProcessor):
     def shutdown(self) -> None:
         """Nothing to do: the journal has its own end."""
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's signature
         """Write what was handed over."""
         self._journal.flush()
         return True
@@ -135,7 +136,8 @@ class StoreProcessor(SpanProcessor):
 def span_row(span: ReadableSpan) -> SpanRow:
     """The stored form of a span, started or ended."""
     context, scope, status = span.get_span_context(), span.instrumentation_scope, span.status
-    assert context is not None
+    if context is None:  # The SDK allows for it in its types alone.
+        raise StoreError(f"the span {span.name!r} has no context, so it cannot be recorded")
     return SpanRow(
         trace_id=format(context.trace_id, "032x"),
         span_id=format(context.span_id, "016x"),

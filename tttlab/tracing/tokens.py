@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from tttlab.events import Delta
 
+
 class TokenBuffer:
     """The deliveries of one call that are not yet written. Appended to by the run, drained by the journal."""
 

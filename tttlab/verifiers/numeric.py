@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from tttlab.answers import find_extractor
-from tttlab.protocols import Think
 from tttlab.checks import at_least
+from tttlab.protocols import Think
 from tttlab.types import Problem, Verdict
 
 
