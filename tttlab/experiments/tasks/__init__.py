@@ -1,0 +1,1 @@
+"""Tasks: sets of problems with references, one task a file."""
