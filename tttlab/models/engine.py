@@ -69,7 +69,7 @@ class Engine:
                 self._start(samples[: len(self._free)])
 
     def _has_room(self, wanted: int) -> bool:
-        # A few slots are not worth a start of their own while more are about to come free side by side.
+        # A start of its own evaluates the prompt again, which a few slots are not worth.
         return len(self._free) >= min(wanted, max(1, self.slots // 4))
 
     def _start(self, samples: Sequence[Sample]) -> None:
@@ -96,7 +96,6 @@ class Engine:
             group.end(self.context)
             with self._lock:
                 del self._running[group]
-            self._dispatch()
 
     def _check_length(self, prompt: Sequence[int]) -> None:
         if len(prompt) >= self.context:
@@ -105,9 +104,9 @@ class Engine:
                 f"shorten it, or load the model as LocalModel.from_file(path, context={2 * len(prompt)})"
             )
 
-    def _release(self, slot: int) -> None:
+    def _release(self, slots: Sequence[int]) -> None:
         with self._lock:
-            self._free.add(slot)
+            self._free.update(slots)
             waiting = bool(self._waiting)
         if waiting:
             self._dispatch()

@@ -25,12 +25,14 @@ class Group:
         samples: Sequence[Sample],
         slots: Sequence[int],
         text_of: Callable[[int], str],
-        release: Callable[[int], None],
+        release: Callable[[Sequence[int]], None],
     ) -> None:
         self.samples = samples
         self._slots = slots
         self._text_of = text_of
         self._release = release
+        self._freed: list[int] = []
+        self._stepped: set[int] = set()
         self._prompt_tokens = 0
         self._error: ModelError | None = None
 
@@ -90,6 +92,7 @@ class Group:
             if not sample.finished:
                 sample.put(error)
                 self._finish(index)
+        self._give_back()
 
     def _take(self, chunk: Chunk) -> None:
         if "error" in chunk:
@@ -99,6 +102,7 @@ class Group:
         index = choice["index"]
         sample, logprobs = self.samples[index], choice["logprobs"]
         if logprobs:
+            self._step(index)
             arrived = time.time_ns()
             for entry in logprobs["content"]:
                 sample.put(self._token(entry, arrived))
@@ -109,9 +113,24 @@ class Group:
             )
             self._finish(index)
 
+    def _step(self, index: int) -> None:
+        """A second token of one sample begins a step of the engine.
+
+        What finished in the step before is given back together: samples that end at once make room for a whole group.
+        """
+        if index in self._stepped:
+            self._stepped.clear()
+            if self._freed:
+                self._give_back()
+        self._stepped.add(index)
+
     def _finish(self, index: int) -> None:
         self.samples[index].finished = True
-        self._release(self._slots[index])
+        self._freed.append(self._slots[index])
+
+    def _give_back(self) -> None:
+        freed, self._freed = self._freed, []
+        self._release(freed)
 
     def _token(self, entry: Mapping[str, Any], arrived: int) -> TokenDelta:
         text, token_id, top = entry["token"], entry["id"], entry["top_logprobs"]

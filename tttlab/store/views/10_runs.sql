@@ -15,9 +15,9 @@ SELECT
     calls,                                           -- model calls; NULL while incomplete, as all that follows
     prompt_tokens + output_tokens AS tokens,         -- what a budget in tokens counts
     prompt_tokens,                                   -- cached ones included
-    cached_tokens,
+    cached_tokens,                                   -- of the prompt, read from a cache
     output_tokens,                                   -- thinking included
-    thinking_tokens,
+    thinking_tokens,                                 -- of the output, in the thinking channel
     dollars,                                         -- NULL where no price is known
     (end_ns - start_ns) / 1e9 AS seconds,            -- wall time
     seed,                                            -- the run's seed

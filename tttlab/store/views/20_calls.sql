@@ -1,7 +1,7 @@
 -- One row a model call, with its identity, how it was sampled, what it gave and what it cost.
 CREATE VIEW calls AS
 SELECT
-    run_id,
+    run_id,                                          -- the run, as in `runs`
     lpad(lower(hex(span_key)), 16, '0') AS span_id,  -- 16 hex digits
     branch,                                          -- path of the branch that asked; '' is the root
     ordinal,                                         -- its number among the same requests of that branch, from 0
@@ -16,14 +16,14 @@ SELECT
     mean_logprob,                                    -- over its tokens; NULL where the model gives none
     prompt_tokens + output_tokens AS tokens,         -- what a budget in tokens counts
     prompt_tokens,                                   -- cached ones included
-    cached_tokens,
+    cached_tokens,                                   -- of the prompt, read from a cache
     output_tokens,                                   -- thinking included
-    thinking_tokens,
+    thinking_tokens,                                 -- of the output, in the thinking channel
     dollars,                                         -- NULL where no price is known
     make_timestamp(start_ns // 1000) AS started,     -- UTC
     (end_ns - start_ns) / 1e9 AS seconds,            -- wall time
     seconds_to_first,                                -- until its first token or chunk
-    temperature,
+    temperature,                                     -- of the sampling; 0 is greedy
     max_tokens,                                      -- as asked, before a budget clipped it
     seed,                                            -- of this call
     sequence AS delivered,                           -- its place among what the strategy was given; NULL if it never was

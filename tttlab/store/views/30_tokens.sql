@@ -1,7 +1,7 @@
 -- One row a delivery of a call: a token, or a chunk where the host gives no tokens.
 CREATE VIEW tokens AS
 SELECT
-    run_id,
+    run_id,                                          -- the run, as in `runs`
     lpad(lower(hex(span_key)), 16, '0') AS span_id,  -- the call, as in `calls`
     position,                                        -- its number in the call, from 0
     sequence,                                        -- its number among all deliveries of the run

@@ -1,7 +1,7 @@
 -- One row a candidate of a vote, at each proposal that rests on one.
 CREATE VIEW votes AS
 SELECT
-    run_id,
+    run_id,                                          -- the run, as in `runs`
     step,                                            -- the proposal, as in `answers`
     sequence,                                        -- its place among the run's deliveries
     candidate,                                       -- the value voted for

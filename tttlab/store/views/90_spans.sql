@@ -19,11 +19,11 @@ SELECT
     resource,                                        -- JSON: what recorded it
     scope_name,                                      -- the instrumentation
     scope_version,                                   -- its version
-    trace_state,
-    flags,
+    trace_state,                                     -- OpenTelemetry's, empty for spans of tttlab
+    flags,                                           -- OpenTelemetry's trace flags
     dropped_attributes,                              -- 0 unless another library's limits dropped some
-    dropped_events,
-    dropped_links,
+    dropped_events,                                  -- likewise
+    dropped_links,                                   -- likewise
     start_ns,                                        -- nanoseconds since 1970
     end_ns,                                          -- likewise; NULL while it is open
     span_key,                                        -- the span id as a number

@@ -1,0 +1,11 @@
+"""What the documents say is what there is."""
+
+from tests.schema_page import PAGE, page
+
+
+def test_the_schema_page_is_the_one_that_the_views_make():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tests.schema_page`"
+
+
+def test_every_public_column_is_explained():
+    assert [line for line in page().splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
