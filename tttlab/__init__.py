@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tttlab.budget import Budget as Budget
     from tttlab.errors import TttlabError as TttlabError
-    from tttlab.models import resolve_model as model  # noqa: F401 - public under this name
+    from tttlab.models import resolve_model
     from tttlab.models.scripted import ScriptedModel as ScriptedModel
     from tttlab.notebook import load_ipython_extension as load_ipython_extension
     from tttlab.notebook import unload_ipython_extension as unload_ipython_extension
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tttlab.types import Problem as Problem
     from tttlab.types import Usage as Usage
     from tttlab.types import Verdict as Verdict
+
+    model = resolve_model
 
 _HOMES = {
     "Answer": "types",

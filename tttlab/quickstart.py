@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ def quickstart(output: Path | None = None) -> int:
     from tttlab.models.weights import fetch
 
     print(f"model     {fetch()}")
+    since = datetime.now(UTC).replace(tzinfo=None)
     executed = _execute(_notebook(), folder)
-    _report(executed, folder)
+    _report(executed, folder, since)
     return 0
 
 
@@ -55,6 +57,7 @@ def _execute(source: Path, folder: Path) -> Path:
             kernel_name="python3",
             resources={"metadata": {"path": str(folder)}},
             store_widget_state=False,
+            extra_arguments=["--log-level=ERROR"],
             on_cell_executed=executed,
         )
         try:
@@ -68,19 +71,22 @@ def _execute(source: Path, folder: Path) -> Path:
     return target
 
 
-def _report(executed: Path, folder: Path) -> None:
+def _report(executed: Path, folder: Path, since: datetime) -> None:
     from tttlab.notebook.display import table_bundle
     from tttlab.recording import connect
     from tttlab.store.queries import query
 
     connection = connect()
-    [first] = query(connection, _FIRST_RUN).to_pylist()
+    [first] = query(connection, _FIRST_RUN, {"since": since}).to_pylist()
     print(f"question  {_one_line(first['prompt'])}")
     print(f"answer    {first['answer']}   ({first['status']}, {first['calls']} samples, {first['tokens']} tokens)")
     print("\nAsked of the store in SQL: what the samples said, and how sure the model was of them.\n")
     print(_VOTES.format(run_id=first["run_id"]))
     print(table_bundle(query(connection, _VOTES.format(run_id=first["run_id"])))["text/plain"])
-    print()
+    [measured] = query(connection, _MEASURED, {"since": since}).to_pylist()
+    print(f"\nMeasured on {measured['problems']} products of one-digit numbers, {measured['samples']} samples each: one")
+    print(f"sample is right {measured['one_sample']:.0%} of the time, the majority {measured['majority']:.0%}")
+    print("(with intervals, and what that does not show, in the notebook).\n")
     for chart in sorted(folder.glob("*.svg")):
         print(f"chart     {chart}")
     print(f"notebook  {executed}")
@@ -90,8 +96,8 @@ def _report(executed: Path, folder: Path) -> None:
 
 _FIRST_RUN = """
 SELECT run_id, prompt, answer, status, calls, tokens
-FROM runs WHERE started >= now()::TIMESTAMP - INTERVAL 30 MINUTE
-ORDER BY started DESC LIMIT 1
+FROM runs WHERE started >= $since
+ORDER BY started LIMIT 1
 """
 
 _VOTES = """\
@@ -99,6 +105,18 @@ SELECT answer, count(*) AS samples, round(avg(exp(mean_logprob)), 3) AS mean_tok
 FROM calls
 WHERE run_id = '{run_id}'
 GROUP BY answer ORDER BY samples DESC LIMIT 8"""
+
+
+_MEASURED = """
+SELECT count(*) AS problems, any_value(samples) AS samples, avg(share) AS one_sample, avg(correct::INTEGER) AS majority
+FROM (
+    SELECT run_id, any_value(runs.correct) AS correct, count(*) AS samples,
+           avg(coalesce(calls.answer = reference, false)::INTEGER) AS share
+    FROM runs JOIN calls USING (run_id)
+    WHERE strategy = 'vote_after_examples' AND runs.started >= $since
+    GROUP BY run_id
+)
+"""
 
 
 def _notebook() -> Path:
