@@ -6,9 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tttlab.errors import TttlabError
+from tttlab.errors import RunFailed, TttlabError
+
+if TYPE_CHECKING:
+    from tttlab.notebook.watching import Follower
+    from tttlab.run import Run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,23 +73,41 @@ def _quickstart(options: argparse.Namespace) -> int:
 
 
 def _think(options: argparse.Namespace) -> int:
-    from tttlab.strategies import read_parameters
+    from tttlab.notebook.arguments import strategy_parameters
+    from tttlab.notebook.terminal import StatusLine
+    from tttlab.notebook.watching import Follower
+    from tttlab.portal import Interrupted
     from tttlab.thinking import think
 
-    parameters: dict[str, Any] = dict(read_parameters(options.parameter))
-    run = think(
-        options.prompt,
-        strategy=options.strategy,
-        model=options.model,
-        budget=options.budget,
-        seed=options.seed,
-        reference=options.reference,
-        **parameters,
-    )
-    from tttlab.notebook.display import run_bundle
-
-    print(run_bundle(run)["text/plain"])
+    parameters: dict[str, Any] = dict(strategy_parameters(options.parameter))
+    follower = Follower(StatusLine(sys.stderr) if sys.stderr.isatty() else None)
+    try:
+        run = think(
+            options.prompt,
+            strategy=options.strategy,
+            model=options.model,
+            budget=options.budget,
+            seed=options.seed,
+            reference=options.reference,
+            observer=follower.observe,
+            while_waiting=follower.pump,
+            **parameters,
+        )
+    except (Interrupted, RunFailed) as ended:
+        _print_run(ended.result if isinstance(ended, Interrupted) else ended.run, follower)
+        raise
+    _print_run(run, follower)
     return 0
+
+
+def _print_run(run: Run, follower: Follower) -> None:
+    from tttlab.notebook.display import run_bundle
+    from tttlab.notebook.texts import remember
+
+    follower.take_in()
+    follower.close(None)
+    remember(run, follower.transcript.calls)
+    print(run_bundle(run)["text/plain"])
 
 
 def _sql(options: argparse.Namespace) -> int:

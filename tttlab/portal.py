@@ -54,19 +54,27 @@ def wait_for(
     """Run a coroutine in the loop thread and wait for its result.
 
     On `KeyboardInterrupt` it calls `stop`, waits for the coroutine to end by itself, and raises `Interrupted` with the
-    result. `while_waiting` is called about ten times a second in the waiting thread.
+    result. `while_waiting` is called about ten times a second in the waiting thread; where it raises, the coroutine is
+    stopped and the error passes through.
     """
-    future: concurrent.futures.Future[Result] = portal().start_task_soon(coroutine)
+    future: concurrent.futures.Future[Result] | None = None
     try:
+        future = portal().start_task_soon(coroutine)
         return _poll(future, while_waiting)
     except KeyboardInterrupt:
         stop()
+        if future is None:  # It came while the coroutine was being handed over.
+            raise
         try:
             result = future.result(timeout=GRACE_SECONDS)
         except (Exception, concurrent.futures.CancelledError):  # noqa: BLE001 - the interrupt itself goes on
             future.cancel()
             raise KeyboardInterrupt from None
         raise Interrupted(result) from None
+    except BaseException:
+        if future is not None and not future.done():
+            stop()
+        raise
 
 
 class Interrupted(KeyboardInterrupt):

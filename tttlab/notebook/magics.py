@@ -1,0 +1,206 @@
+"""The magics: parse, call, show. What they do is done elsewhere, and imported when a magic runs."""
+
+# mypy: disable-error-code="untyped-decorator, no-untyped-call"
+# IPython's decorators and `display` are untyped.
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, needs_local_scope, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.display import display
+
+from tttlab.errors import OptionError, RunFailed
+from tttlab.notebook.arguments import leading_options, read_options, strategy_parameters, variable_name, words_of
+from tttlab.notebook.one_line_errors import errors_in_one_line
+
+if TYPE_CHECKING:
+    from tttlab.notebook.questions import KeptConnection
+    from tttlab.notebook.watching import Follower
+    from tttlab.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a `%%think` cell asks for."""
+
+    prompt: str
+    options: Mapping[str, Any]
+    output: str | None
+    watched: bool
+    silent: bool
+
+
+@magics_class
+class TttlabMagics(Magics):
+    """`%%think` and `%traces`."""
+
+    shell: Any
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._store: KeptConnection | None = None
+
+    @magic_arguments("%think")
+    @argument(
+        "-s", "--strategy", metavar="NAME", help="strategy, such as self_consistency, or a variable that holds one"
+    )
+    @argument(
+        "-p",
+        "--parameter",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a parameter of the strategy, such as samples=8; give -p once for each",
+    )
+    @argument("-m", "--model", metavar="NAME", help="model, such as local:smollm2, or a variable that holds one")
+    @argument(
+        "--budget",
+        metavar="LIMIT",
+        nargs="+",
+        help='stop when this is spent: "2000 tokens", "30 s", "8 calls", $0.05, or several: "2000 tokens, 30 s"',
+    )
+    @argument("--seed", type=int, default=0, metavar="N", help="another seed is another run (default: 0)")
+    @argument(
+        "--reference", metavar="ANSWER", help="the right answer, if it is known: the run says whether it was found"
+    )
+    @argument(
+        "--extract", metavar="RULE", help="how the answer is found in a text: final_answer, last_number, boxed ..."
+    )
+    @argument("-o", "--output", metavar="NAME", help="keep the run in this variable, also when it was interrupted")
+    @argument("-q", "--quiet", action="store_true", help="no live view; the result is shown all the same")
+    @needs_local_scope
+    @no_var_expand
+    @cell_magic
+    def think(self, line: str, cell: str, local_ns: Mapping[str, Any] | None = None) -> Run | None:
+        """Think about the text of the cell with a strategy, and record every token of it.
+
+        {name}, {name.attribute} and {name['key'][0]} are filled in from your variables. Everything else in braces
+        stays as it is written: LaTeX, JSON, unknown names, {{doubled}} braces.
+
+        The cell's result is the run; with -o it is kept in a variable instead. An interrupt of the kernel stops the
+        run and keeps what it had. A semicolon at the end of the cell hides the result.
+
+            %%think -s self_consistency -p samples=8 --budget "2000 tokens" -o run
+            What is {a} times {b}?
+        """
+        with errors_in_one_line():
+            return self._run(self._asked(line, cell, {**self.shell.user_ns, **(local_ns or {})}))
+
+    @magic_arguments("traces")
+    @argument("-o", "--output", metavar="NAME", help="keep the rows in this variable, as a data frame")
+    @argument(
+        "--as",
+        dest="kind",
+        metavar="KIND",
+        choices=("pandas", "polars", "arrow"),
+        help="which kind of data frame: pandas, polars or arrow (default: the first that is installed)",
+    )
+    @argument("-n", "--rows", type=int, default=20, metavar="N", help="show at most this many rows (default: 20)")
+    @argument("-q", "--quiet", action="store_true", help="do not show the rows")
+    @needs_local_scope
+    @no_var_expand
+    @line_cell_magic
+    def traces(self, line: str, cell: str = "", local_ns: Mapping[str, Any] | None = None) -> Any:
+        """Ask the store in SQL: every run, call and token that was recorded, in this notebook and elsewhere.
+
+        Without SQL it lists the views there are. $name in the SQL is bound to the variable of that name.
+
+            %traces SELECT run_id, answer, tokens FROM runs ORDER BY started DESC LIMIT 5
+
+            %%traces -o votes
+            SELECT answer, count(*) AS samples FROM calls WHERE run_id = $run GROUP BY answer
+        """
+        with errors_in_one_line():
+            options, sql = leading_options(self.traces.parser, line)
+            return self._answer(options, f"{sql}\n{cell}".strip(), {**self.shell.user_ns, **(local_ns or {})})
+
+    def close(self) -> None:
+        """Give up the connection to the store, if there is one."""
+        if self._store is not None:
+            self._store.close()
+
+    def _asked(self, line: str, cell: str, namespace: Mapping[str, Any]) -> _Asked:
+        from tttlab.notebook.interpolation import interpolate
+        from tttlab.notebook.variables import model_called, strategy_called
+
+        given = read_options(self.think.parser, words_of(line))
+        text = cell.strip("\n").rstrip()
+        silent = text.endswith(";")
+        return _Asked(
+            prompt=interpolate(text.removesuffix("\n;"), namespace),
+            options={
+                **strategy_parameters(given.parameter),
+                "strategy": None if given.strategy is None else strategy_called(given.strategy, namespace),
+                "model": None if given.model is None else model_called(given.model, namespace),
+                "budget": None if given.budget is None else " ".join(given.budget),
+                "seed": given.seed,
+                "reference": given.reference,
+                "extract": given.extract,
+            },
+            output=None if given.output is None else variable_name(given.output),
+            watched=not given.quiet,
+            silent=silent,
+        )
+
+    def _run(self, asked: _Asked) -> Run | None:
+        from tttlab.notebook.watching import Follower, screen_for
+        from tttlab.portal import Interrupted
+        from tttlab.thinking import think
+
+        follower = Follower(screen_for(self.shell) if asked.watched else None)
+        try:
+            run = think(asked.prompt, observer=follower.observe, while_waiting=follower.pump, **asked.options)
+        except RunFailed as failed:
+            self._keep(failed.run, asked, follower, shown=True)
+            raise
+        except Interrupted as interrupted:
+            self._keep(interrupted.result, asked, follower, shown=True)
+            said = "the run was stopped" + (f", and is kept in {asked.output}" if asked.output else "")
+        except KeyboardInterrupt:
+            follower.close(None)
+            began = follower.transcript.started is not None
+            said = "the run did not stop in time and was given up" if began else "the run had not begun yet"
+        except BaseException:
+            follower.close(None)
+            raise
+        else:
+            returned = asked.output is None and not asked.silent
+            self._keep(run, asked, follower, shown=not returned and not asked.silent)
+            return run if returned else None
+        raise KeyboardInterrupt(said)
+
+    def _keep(self, run: Run, asked: _Asked, follower: Follower, *, shown: bool) -> None:
+        from tttlab.notebook.facts import trouble
+        from tttlab.notebook.texts import remember
+
+        if asked.output:
+            self.shell.user_ns[asked.output] = run
+        follower.take_in()
+        remember(run, follower.transcript.calls)
+        seen = follower.close(run if shown else None)
+        if shown and not seen:
+            display(run)
+        if asked.silent and not shown and (said := trouble(run)):
+            sys.stderr.write(f"Warning: {said}\n")
+
+    def _answer(self, options: Any, sql: str, namespace: Mapping[str, Any]) -> Any:
+        from tttlab.notebook.questions import KeptConnection, Rows, as_data_frame, ask, views
+
+        if options.rows < 1:
+            raise OptionError(f"cannot show {options.rows} rows: ask for at least 1, or for -q to show none")
+        self._store = self._store or KeptConnection()
+        table = ask(self._store.get(), sql, namespace) if sql else views()
+        rows = Rows(table, options.rows)
+        if options.output is None and options.kind is not None:
+            return as_data_frame(table, options.kind)
+        if options.output is None:
+            return None if options.quiet else rows
+        self.shell.user_ns[variable_name(options.output)] = as_data_frame(table, options.kind)
+        if not options.quiet:
+            display(rows)
+        return None
