@@ -46,7 +46,7 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A call delivered a token or a chunk; `spent` is the run's spend with it."""
+    """A call delivered a token or a chunk, as the run's delivery number `sequence`."""
 
     span_id: str
     delta: Delta

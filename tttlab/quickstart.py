@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,15 +84,20 @@ def _report(executed: Path, folder: Path, since: datetime) -> None:
     print("\nAsked of the store in SQL: what the samples said, and how sure the model was of them.\n")
     print(_VOTES.format(run_id=first["run_id"]))
     print(table_bundle(query(connection, _VOTES.format(run_id=first["run_id"])))["text/plain"])
-    [measured] = query(connection, _MEASURED, {"since": since}).to_pylist()
-    print(f"\nMeasured on {measured['problems']} products of one-digit numbers, {measured['samples']} samples each: one")
-    print(f"sample is right {measured['one_sample']:.0%} of the time, the majority {measured['majority']:.0%}")
-    print("(with intervals, and what that does not show, in the notebook).\n")
+    print(_measured(query(connection, _MEASURED, {"since": since}).to_pylist()[0]))
     for chart in sorted(folder.glob("*.svg")):
         print(f"chart     {chart}")
     print(f"notebook  {executed}")
     print(f"traces    {store_folder()}")
     print(f"\nopen it   {_lab_command(executed)}")
+
+
+def _measured(row: Mapping[str, Any]) -> str:
+    return (
+        f"\nMeasured on {row['problems']} products of one-digit numbers, {row['samples']} samples each:\n"
+        f"one sample is right {row['one_sample']:.0%} of the time, the majority {row['majority']:.0%}\n"
+        "(with intervals, and what that does not show, in the notebook).\n"
+    )
 
 
 _FIRST_RUN = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -50,6 +51,11 @@ def connect(traces: str | Path | None = None) -> DuckDBPyConnection:
     `traces` is the folder of traces; the one that the options name unless given. Raises `StoreError`.
     """
     from tttlab.store.database import connect as connect_store
+    from tttlab.store.segments import SegmentWriter
 
     flush()
-    return connect_store(store_folder() if traces is None else Path(traces).expanduser().absolute() / "store")
+    store = store_folder() if traces is None else Path(traces).expanduser().absolute() / "store"
+    if traces is None or store.parent.is_dir():
+        with suppress(OSError):  # Made before anything is recorded, so that what is recorded later appears by itself.
+            SegmentWriter(store).prepare()
+    return connect_store(store)

@@ -6,6 +6,7 @@ import sys
 import duckdb
 import pytest
 
+import tttlab
 from tests.store.recorded import record, span
 from tttlab.errors import QueryError, StoreError
 from tttlab.store.compaction import compact
@@ -37,6 +38,19 @@ def test_an_empty_or_missing_store_has_the_views_and_no_rows(tmp_path):
         for view in VIEWS:
             assert connection.execute(f"SELECT count(*) FROM {view}").fetchone() == (0,)
     assert not (tmp_path / "missing").exists()
+
+
+def test_a_connection_to_a_store_with_nothing_in_it_yet_sees_what_comes(own_store):
+    connection = tttlab.connect()
+    assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+    tttlab.think("What is 7 times 8?", model=tttlab.ScriptedModel())
+    tttlab.flush()
+    assert connection.execute("SELECT status FROM runs").fetchall() == [("ok",)]
+
+
+def test_connecting_to_a_folder_that_is_not_there_makes_none(tmp_path):
+    assert tttlab.connect(tmp_path / "misspelt").execute("SELECT count(*) FROM runs").fetchone() == (0,)
+    assert not (tmp_path / "misspelt").exists()
 
 
 def test_the_recorded_columns_are_those_of_the_tables():

@@ -23,7 +23,6 @@ from tttlab.recording import connect, flush
 from tttlab.run import Run
 from tttlab.store.layout import views_sql
 from tttlab.store.queries import query
-from tttlab.store.segments import KINDS, SEED, segment_folder
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -45,11 +44,8 @@ class KeptConnection:
             flush()
             return self._connection
         self.close()
-        connection = connect(folder.parent)
-        if all((segment_folder(folder, kind) / SEED).is_file() for kind in KINDS):
-            # A connection to a store in which there was nothing yet sees nothing later either, so it is not kept.
-            self._folder, self._connection = folder, connection
-        return connection
+        self._folder, self._connection = folder, connect()
+        return self._connection
 
     def close(self) -> None:
         """Close the connection, if there is one, so that the store can give up files held for it."""

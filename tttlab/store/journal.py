@@ -44,6 +44,7 @@ class Journal:
         self._writer: SegmentWriter | None = None
         self._flushing = threading.Lock()
         self._closed = threading.Event()
+        self._compaction: threading.Thread | None = None
         self._thread = threading.Thread(target=self._keep_flushing, name="tttlab-journal", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -66,9 +67,12 @@ class Journal:
                 self._write()
 
     def close(self) -> None:
-        """Write what is left and stop the thread. Harmless when done already."""
+        """Write what is left and stop the threads. Harmless when done already."""
         self._closed.set()
         self.flush()
+        if self._compaction is not None:
+            # A thread that is inside DuckDB when the interpreter ends would abort it.
+            self._compaction.join()
         atexit.unregister(self.close)
 
     def _keep_flushing(self) -> None:
@@ -76,8 +80,13 @@ class Journal:
             self.flush()
             if self._written >= SEGMENTS_BEFORE_COMPACTION:
                 self._written = 0
-                # In a thread of its own, since flushing must not wait for it.
-                threading.Thread(target=self._compact, name="tttlab-compaction", daemon=True).start()
+                self._start_compaction()
+
+    def _start_compaction(self) -> None:
+        if self._compaction is None or not self._compaction.is_alive():
+            # In a thread of its own, since flushing must not wait for it.
+            self._compaction = threading.Thread(target=self._compact, name="tttlab-compaction", daemon=True)
+            self._compaction.start()
 
     def _compact(self) -> None:
         from tttlab.errors import StoreError
