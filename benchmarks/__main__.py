@@ -11,9 +11,8 @@ from benchmarks import concurrent_readers, engine, flushing, loading, recording
 
 def main() -> None:
     """Print which machine this is, then each part."""
-    print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    )
+    machine = f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {machine}")
     for part in (loading, recording, flushing, engine, concurrent_readers):
         print(f"\n== {part.__name__.rpartition('.')[2].replace('_', ' ')}")
         part.main()

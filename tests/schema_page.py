@@ -13,8 +13,8 @@ INTRODUCTION = """\
 # The views
 
 What tttlab records is read through these views: in a notebook with `%%traces`, in Python with `tttlab.connect()`, on
-the command line with `tttlab sql`, or in any DuckDB client from the one file that `tttlab compact --to FILE` writes. They
-are the public API of the store; the tables behind them may change.
+the command line with `tttlab sql`, or in any DuckDB client from the one file that `tttlab compact --to FILE` writes.
+They are the public API of the store; the tables behind them may change.
 
 This page is made from the SQL in `tttlab/store/views/`: `python -m tests.schema_page`.
 """
