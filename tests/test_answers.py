@@ -68,3 +68,25 @@ def test_every_extractor_takes_any_text(text):
 @given(st.integers(-(10**12), 10**12))
 def test_an_integer_is_itself_however_it_is_spelled(number):
     assert normalise(f"{number:,}") == normalise(f"{number}.0") == str(number)
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "answer"),
+    [
+        ("choice", "I think (B) looks right, but the answer is C.", "c"),
+        ("choice", "**Answer: (D)**", "d"),
+        ("choice", "A cat is an animal.\nB)", "b"),
+        ("choice", "A cat sat down", None),
+        ("json:answer", 'so {"answer": 56} or {"answer": "57", "why": {"x": 1}} it is', "57"),
+        ("json:answer", '{"other": 1} {broken', None),
+        (r"regex:total (\d+)", "total 5, then total 1,2", "1"),
+        ("regex:[a-z]+!", "no! yes!", "yes"),
+    ],
+)
+def test_extractors_made_for_a_form(rule, text, answer):
+    assert find_extractor(rule)(text) == answer
+
+
+def test_a_pattern_that_cannot_be_read_says_so():
+    with pytest.raises(OptionError, match="cannot be read"):
+        find_extractor("regex:(")

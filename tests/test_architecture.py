@@ -22,7 +22,7 @@ LAYERS = [
     ["portal"],
     ["runner"],
     ["recording", "run"],
-    ["provenance", "session"],
+    ["provenance", "session", "abilities"],
     ["call", "branches"],
     ["strategies", "verifiers", "models"],
     ["store"],

@@ -1,6 +1,7 @@
 """What a run is: its status, its curve, its spend, and what a strategy can and cannot do."""
 
 import asyncio
+from dataclasses import dataclass
 
 import anyio
 import pytest
@@ -12,7 +13,8 @@ from tttlab.errors import CallError, OptionError, RunFailed
 from tttlab.portal import portal
 from tttlab.progress import CallStarted, Proposed, RunEnded, RunStarted, Streamed
 from tttlab.runner import Runner, plan
-from tttlab.types import Message, Price, Problem, Usage, Verdict
+from tttlab.strategies.self_consistency import SelfConsistency
+from tttlab.types import Capabilities, Message, Price, Problem, Usage, Verdict
 
 
 def think(strategy, model=None, **options):
@@ -323,3 +325,74 @@ def test_a_problem_brings_its_own_reference_and_extractor():
     problem = Problem(prompt="7 * 8?", reference="56", id="mine")
     run = tttlab.think(problem, model=Speaker("56 it is, or 57"), extract="last_number")
     assert (run.answer, run.correct, run.problem.id) == ("57", False, "mine")
+
+
+def test_a_strategy_inside_another_proposes_for_itself_and_is_charged_to_the_run():
+    async def outer(problem, think):
+        inner = await think.solve(SelfConsistency(samples=3))
+        assert (inner.value, inner.basis.calls) == ("56", 3)
+        return think.propose(f"inner said {inner.value}")
+
+    run = think(outer, Speaker(answers("54", "56", "56")), reference="56")
+    assert [point.value for point in run.curve] == ["inner said 56"]
+    assert run.curve[0].basis == run.usage
+    assert run.usage.calls == 3
+    connection = tttlab.connect()
+    assert connection.execute("SELECT answer FROM answers").fetchall() == [("inner said 56",)]
+    assert connection.execute(
+        "SELECT path, attributes ->> '$.\"tttlab.branch.strategy\"' FROM branches"
+    ).fetchall() == [("0", "self_consistency")]
+    assert connection.execute("SELECT count(*) FROM spans WHERE name = 'propose'").fetchone() == (4,)
+
+
+def test_a_strategy_inside_another_that_meets_its_own_budget_gives_its_best_answer():
+    async def outer(problem, think):
+        inner = await think.solve(SelfConsistency(samples=8), budget=Budget(calls=2))
+        nothing = await think.solve(SelfConsistency(samples=2), budget=Budget(tokens=1))
+        return think.propose(f"{inner.value} {nothing.value}")
+
+    run = think(outer)
+    assert (run.status, run.answer) == ("ok", "56 None")
+
+
+def test_another_model_is_asked_by_name_or_as_an_object_and_charged_to_the_same_budgets():
+    judge = Speaker("no", name="judge", prompt_tokens=5)
+
+    async def mine(problem, think):
+        [said] = await think.complete(problem.prompt)
+        [verdict] = await think.complete(said.text, model=judge, role="judge")
+        [scripted] = await think.complete(said.text, model="scripted")
+        return think.propose(f"{verdict.text} {scripted.text}")
+
+    run = think(mine)
+    assert run.answer == "no The answer is 56."
+    assert run.usage.calls == 3
+    rows = tttlab.connect().execute("SELECT model, role, prompt_tokens FROM calls ORDER BY delivered").fetchall()
+    assert rows[:2] == [("speaker", "generator", 3), ("judge", "judge", 5)]
+
+
+def test_another_model_without_a_price_cannot_be_asked_under_a_budget_in_dollars():
+    async def mine(problem, think):
+        await think.complete(problem.prompt, model=Speaker(name="unpriced"))
+
+    with pytest.raises(RunFailed, match="none is known for unpriced"):
+        think(mine, Speaker(price=Price(prompt=1, output=1)), budget="$1")
+
+
+def test_what_a_model_cannot_do_is_said_before_anything_is_spent():
+    @dataclass(frozen=True)
+    class Confident:
+        needs = ("logprobs",)
+
+    @dataclass(frozen=True)
+    class Mine:
+        verifier: object = Confident()
+
+        async def __call__(self, problem, think):
+            think.propose("x")
+
+    model = Speaker()
+    model.can = Capabilities(seed=True)
+    with pytest.raises(OptionError, match=r"confident needs .* give log-probabilities, and speaker cannot"):
+        think(Mine(), model)
+    assert model.started == 0

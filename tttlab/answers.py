@@ -7,16 +7,20 @@ vote and never leaves a denominator.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import partial
 
 from tttlab.errors import OptionError, nearest
 
 _LARGEST_EXPONENT = 40
 """Numbers beyond it are compared as they were written."""
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
+_STATED_CHOICE = re.compile(r"answer\s*(?:is|:|=)?[\s:*(\[]*([A-J])(?![A-Za-z'’])", re.IGNORECASE)  # noqa: RUF001
+_LONE_CHOICE = re.compile(r"(?<![A-Za-z'’])([A-J])(?=[).:\]*]|\s*$)", re.MULTILINE)  # noqa: RUF001
 _STATEMENT = re.compile(r"(?:answer\s*(?:is|:|=)|####)[ \t]*:?", re.IGNORECASE)
 
 
@@ -77,6 +81,32 @@ def _final_answer(text: str) -> str | None:
     return _last_line(text)
 
 
+def _choice(text: str) -> str | None:
+    """The letter of a multiple choice: of the last statement of an answer, else the last letter that stands alone."""
+    stated = _STATED_CHOICE.findall(text)
+    found = stated or _LONE_CHOICE.findall(text)
+    return found[-1].upper() if found else None
+
+
+def _last_match(pattern: re.Pattern[str], text: str) -> str | None:
+    matches = list(pattern.finditer(text))
+    return matches[-1][1 if pattern.groups else 0] if matches else None
+
+
+def _json_field(field: str, text: str) -> str | None:
+    """The field of the last JSON object in the text that has it; texts before, between and behind are passed over."""
+    decoder, value, place = json.JSONDecoder(), None, text.find("{")
+    while place >= 0:
+        try:
+            read, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            end = place + 1
+        else:
+            value = read.get(field, value) if isinstance(read, dict) else value
+        place = text.find("{", end)
+    return None if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Extractor:
     """A named, versioned rule that finds the answer in a text. Two with the same name and version are equal."""
@@ -99,16 +129,29 @@ EXTRACTORS: dict[str, Extractor] = {
         Extractor("last_number", 1, _last_number),
         Extractor("last_line", 1, _last_line),
         Extractor("boxed", 1, _boxed),
+        Extractor("choice", 1, _choice),
         Extractor("whole_text", 1, lambda text: text),
     )
 }
 
 
 def find_extractor(name: str) -> Extractor:
-    """The extractor of that name. Raises `OptionError` with the nearest names."""
-    if name not in EXTRACTORS:
-        raise OptionError(f"no extractor is named {name!r}{nearest(name, EXTRACTORS)}")
-    return EXTRACTORS[name]
+    """The extractor of that name, or one made for it: `json:FIELD`, or `regex:PATTERN`.
+
+    `json:answer` takes that field of the last JSON object in the text; a pattern gives its first group, or all of it,
+    at its last match. Raises `OptionError` with the nearest names, or for a pattern that cannot be read.
+    """
+    if name in EXTRACTORS:
+        return EXTRACTORS[name]
+    kind, _, argument = name.partition(":")
+    if kind == "json" and argument:
+        return Extractor(name, 1, partial(_json_field, argument))
+    if kind == "regex" and argument:
+        try:
+            return Extractor(name, 1, partial(_last_match, re.compile(argument)))
+        except re.error as error:
+            raise OptionError(f"the pattern of {name!r} cannot be read: {error}") from error
+    raise OptionError(f"no extractor is named {name!r}{nearest(name, [*EXTRACTORS, 'json:FIELD', 'regex:PATTERN'])}")
 
 
 def same_answer(value: str | None, reference: str | None) -> bool | None:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from tttlab.identity import hashed_seed
 from tttlab.meter import Meter
 from tttlab.tracing import names
+from tttlab.types import Answer, Completion
 
 
 class Branch:
@@ -62,13 +63,30 @@ class Branch:
             self.span.end(self._left_ns)
 
 
+@dataclass(slots=True)
+class Scope:
+    """Whose proposals are made: the run's own, or those of a strategy that runs inside it."""
+
+    parent: Scope | None = None
+    answers: list[Answer] = field(default_factory=list)
+    delivered: list[Completion] = field(default_factory=list)
+
+    def deliver(self, completion: Completion) -> None:
+        """Note that a completion was given to the strategy, and so to those that it runs inside of."""
+        scope: Scope | None = self
+        while scope:
+            scope.delivered.append(completion)
+            scope = scope.parent
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a run code is running: its branch, the span that its calls stand below, and the meter they go to."""
+    """Where in a run code is running: its branch, the span above its calls, the meter they go to, and its scope."""
 
     branch: Branch
     span: Any
     meter: Meter
+    scope: Scope
 
 
 PLACE: ContextVar[Place] = ContextVar("tttlab_place")

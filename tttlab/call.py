@@ -163,6 +163,7 @@ class Call:
             names.RUN_ID: self._context.run_id,
             names.PROVIDER: getattr(self._context.model, "provider", "tttlab"),
             names.REQUEST_MODEL: self._context.model.name,
+            names.MODEL_PARAMETERS: getattr(self._context.model, "parameters", None),
             names.CALL_ROLE: role,
             names.CALL_DIGEST: self._identity.digest,
             names.CALL_ORDINAL: self._identity.ordinal,
@@ -184,6 +185,7 @@ class Call:
                 names.REASONING_VISIBILITY: self._visibility(completion),
                 names.TOKENS_GRANULARITY: self._granularity,
                 names.ANSWER_VALUE: answer,
+                names.ANSWER_RAW: problem.extractor.find(completion.text) if answer is not None else None,
                 names.PROBLEM_EXTRACTOR: extractor_label(problem.extractor),
             },
         )

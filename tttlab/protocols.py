@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from tttlab.budget import Budget
 from tttlab.events import StreamEvent
-from tttlab.types import Answer, Capabilities, Channel, Completion, Problem, Prompt, Request, Verdict
+from tttlab.types import Answer, Capabilities, Channel, Completion, Price, Problem, Prompt, Request, Verdict
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,8 +19,9 @@ Result = TypeVar("Result")
 class Model(Protocol):
     """A source of completions. `stream` yields events until a `Finish`; closing the iterator cancels the call.
 
-    A model may also have `price: Price | None`, `provider: str` (the `gen_ai.provider.name`), and
-    `describe() -> Mapping[str, str | int]` (what identifies its weights, recorded with each run).
+    A model may also have `price: Price | None`, `provider: str` (the `gen_ai.provider.name`), `parameters: int | None`
+    (how many weights it has), and `describe() -> Mapping[str, str | int]` (what identifies its weights, recorded with
+    each run).
     """
 
     @property
@@ -77,6 +78,7 @@ class Think(Protocol):
         order: Literal["index", "finished"] = "index",
         role: str = "generator",
         channel: Channel | None = None,
+        model: Model | str | None = None,
         **sampling: Any,
     ) -> AbstractAsyncContextManager[AsyncIterator[Completion]]:
         """Start `n` independent completions at once and iterate over them; leaving the context cancels the rest.
@@ -84,14 +86,28 @@ class Think(Protocol):
         They come in index order, whatever finishes first, unless `order="finished"`: use that only where the rule
         provably ignores order, since short completions finish first. A failed call among them is skipped (its span
         keeps the error); if all fail, the first error is raised at the end. `channel="thinking"` declares the whole
-        text to be thinking, for models without a thinking channel of their own.
+        text to be thinking, for models without a thinking channel of their own. `model` asks another model than the
+        run's, by name or as an object; the same budgets are charged.
         """
         ...
 
-    async def complete(
-        self, prompt: Prompt, *, n: int = 1, role: str = "generator", channel: Channel | None = None, **sampling: Any
-    ) -> list[Completion]:
-        """All `n` completions of a prompt, in index order."""
+    async def complete(self, prompt: Prompt, *, n: int = 1, **options: Any) -> list[Completion]:
+        """All `n` completions of a prompt, in index order; the options are those of `sample`."""
+        ...
+
+    async def solve(
+        self,
+        strategy: Strategy,
+        problem: Problem | None = None,
+        *,
+        budget: Budget | None = None,
+        **attributes: str | float | bool,
+    ) -> Answer:
+        """Run another strategy inside this one, in a branch of its own: `best_of_n` over `self_refine`, say.
+
+        Its proposals are recorded and are not the run's: returned is the last of them, the best so far where `budget`
+        ended it, with a value of None if there was none. The run's own problem is asked unless another is given.
+        """
         ...
 
     async def map(self, function: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
@@ -130,9 +146,18 @@ class Think(Protocol):
         ...
 
 
+def price_of(model: Model) -> Price | None:
+    """The model's price, where one is known."""
+    price = getattr(model, "price", None)
+    return price if isinstance(price, Price) else None
+
+
 @runtime_checkable
 class Strategy(Protocol):
-    """A way of spending compute: a frozen dataclass of its parameters with one coroutine, or a plain function."""
+    """A way of spending compute: a frozen dataclass of its parameters with one coroutine, or a plain function.
+
+    One that needs a model to be able to do something names it in a class attribute `needs`: `("logprobs",)`.
+    """
 
     async def __call__(self, problem: Problem, think: Think) -> Answer | None:
         """Solve the problem; call `think.propose` whenever the answer would change."""

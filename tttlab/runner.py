@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tttlab.abilities import require_abilities
 from tttlab.answers import find_extractor, same_answer
 from tttlab.branches import PLACE, Branch, Place, at
 from tttlab.budget import Budget
@@ -21,11 +22,11 @@ from tttlab.models import resolve_model
 from tttlab.naming import name_of, parameters_of
 from tttlab.options import resolve, store_folder
 from tttlab.progress import Observer, RunEnded, RunEvent, RunStarted
-from tttlab.protocols import Model, Strategy
+from tttlab.protocols import Model, Strategy, price_of
 from tttlab.provenance import environment
 from tttlab.recording import recorder_for
 from tttlab.run import Run, Status
-from tttlab.session import Counter, Session
+from tttlab.session import Counter, Session, propose_returned
 from tttlab.strategies import resolve_strategy
 from tttlab.tracing import names
 from tttlab.tracing.attributes import known, of_problem, of_usage
@@ -48,8 +49,7 @@ class Plan:
     @property
     def price(self) -> Price | None:
         """The model's price, where one is known."""
-        price = getattr(self.model, "price", None)
-        return price if isinstance(price, Price) else None
+        return price_of(self.model)
 
 
 def plan(
@@ -93,6 +93,7 @@ def plan(
         },
     )
     require_price(limits, found.name, priced=planned.price is not None)
+    require_abilities(chosen, found)
     return planned
 
 
@@ -174,10 +175,8 @@ class Runner:
     async def _think(self, session: Session, root: Any) -> None:
         # A strategy does not see the reference: only verifiers do.
         blind = replace(self.plan.problem, reference=None)
-        with at(Place(session.root, root, session.meter)):
-            answer = await self.plan.strategy(blind, session)
-        if answer is not None and (not session.answers or answer != session.answers[-1]):
-            session.propose(answer.value, confidence=answer.confidence, votes=answer.votes)
+        with at(Place(session.root, root, session.meter, session.scope)):
+            propose_returned(session, await self.plan.strategy(blind, session))
 
     def _status(self, meter: Meter, cause: BaseException | None) -> Status:
         if meter.exhausted:
@@ -232,7 +231,7 @@ class Runner:
         }
 
     def _close(self, session: Session, root: Any, cause: BaseException | None) -> Run:
-        planned, curve, status = self.plan, tuple(session.answers), self._status(session.meter, cause)
+        planned, curve, status = self.plan, tuple(session.scope.answers), self._status(session.meter, cause)
         last = curve[-1] if curve else Answer(value=None)
         spent = session.meter.spent
         error = None if cause is None or status != "failed" else _said(cause)

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Any, Literal, TypeVar
 
 import anyio
 
-from tttlab.branches import PLACE, Branch, Place, at, opening
+from tttlab.abilities import require_abilities
+from tttlab.branches import PLACE, Branch, Place, Scope, at, opening
 from tttlab.budget import Budget
 from tttlab.call import Call, CallContext
 from tttlab.errors import BudgetExhausted, CallError, OptionError, nearest
 from tttlab.identity import IdentityCounter, call_seed, request_digest
 from tttlab.meter import Meter, metered, require_price
+from tttlab.models import resolve_model
 from tttlab.naming import name_of, parameters_of
 from tttlab.progress import BranchChanged, Proposed, RunEvent, Spent, Verified
-from tttlab.protocols import BranchHandle, Verifier
+from tttlab.protocols import BranchHandle, Model, Strategy, Verifier, price_of
 from tttlab.tracing import names
 from tttlab.tracing.attributes import of_answer, of_evaluation, of_verdict
 from tttlab.tracing.recorder import mark_error, set_known
@@ -65,15 +67,14 @@ class Session:
     tell: Callable[[RunEvent], None]
     sequence: Counter
     sampling: Sampling = field(default_factory=Sampling)
-    answers: list[Answer] = field(default_factory=list)
+    scope: Scope = field(default_factory=Scope)
     _identities: IdentityCounter = field(default_factory=IdentityCounter)
-    _delivered: list[Completion] = field(default_factory=list)
     _branches: list[Branch] = field(default_factory=list)
 
     @property
     def place(self) -> Place:
         """Where the caller is running."""
-        return PLACE.get(Place(self.root, self.root.span, self.meter))
+        return PLACE.get(Place(self.root, self.root.span, self.meter, self.scope))
 
     @property
     def budget(self) -> Budget:
@@ -99,10 +100,11 @@ class Session:
         order: Literal["index", "finished"] = "index",
         role: str = "generator",
         channel: Channel | None = None,
+        model: Model | str | None = None,
         **sampling: Any,
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """See `Think.sample`."""
-        calls = self._prepare(prompt, n, role, channel, sampling)
+        calls = self._prepare(prompt, n, role, channel, sampling, await self._context_of(model))
         tasks = [asyncio.create_task(call.run(), name=f"call {call.span_id}") for call in calls]
         try:
             async with aclosing(self._delivering(calls, tasks, order)) as completions:
@@ -112,12 +114,31 @@ class Session:
             for call in calls:
                 call.discard()
 
-    async def complete(
-        self, prompt: Prompt, *, n: int = 1, role: str = "generator", channel: Channel | None = None, **sampling: Any
-    ) -> list[Completion]:
+    async def complete(self, prompt: Prompt, *, n: int = 1, **options: Any) -> list[Completion]:
         """See `Think.complete`."""
-        async with self.sample(prompt, n=n, role=role, channel=channel, **sampling) as samples:
+        async with self.sample(prompt, n=n, **options) as samples:
             return [completion async for completion in samples]
+
+    async def solve(
+        self,
+        strategy: Strategy,
+        problem: Problem | None = None,
+        *,
+        budget: Budget | None = None,
+        **attributes: str | float | bool,
+    ) -> Answer:
+        """See `Think.solve`."""
+        require_abilities(strategy, self.context.model)
+        asked = replace(problem or self.context.problem, reference=None)
+        branch = self._open(None, {"strategy": name_of(strategy), **attributes})
+        scope = Scope(self.place.scope)
+        with (
+            self._inside(branch),
+            at(replace(self.place, scope=scope)),
+            self.limit(budget) if budget else nullcontext(),
+        ):
+            propose_returned(self, await strategy(asked, self))
+        return scope.answers[-1] if scope.answers else Answer(value=None)
 
     async def map(self, function: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
         """See `Think.map`."""
@@ -162,7 +183,8 @@ class Session:
         rests_on: Iterable[Completion] | None = None,
     ) -> Answer:
         """See `Think.propose`."""
-        basis = list(self._delivered if rests_on is None else rests_on)
+        scope = self.place.scope
+        basis = list(scope.delivered if rests_on is None else rests_on)
         answer = Answer(
             value=value,
             confidence=confidence,
@@ -175,12 +197,14 @@ class Session:
         attributes = {
             names.RUN_ID: self.context.run_id,
             names.BRANCH_PATH: self.place.branch.path,
+            names.ANSWER_NESTED: True if scope.parent else None,
             **of_answer(answer, self.context.problem),
         }
         links = [completion.span_id for completion in basis if completion.span_id]
         self.context.recorder.start(names.SPAN_PROPOSE, attributes, parent=self.place.span, links=links).end()
-        self.answers.append(answer)
-        self.tell(Proposed(answer))
+        scope.answers.append(answer)
+        if scope.parent is None:
+            self.tell(Proposed(answer))
         return answer
 
     @contextmanager
@@ -198,7 +222,7 @@ class Session:
         attributes = {names.RUN_ID: self.context.run_id, names.LIMIT_BUDGET: asdict(budget)}
         with self.context.recorder.span(names.SPAN_LIMIT, attributes, parent=place.span) as span:
             try:
-                with metered(budget, place.meter) as meter, at(Place(place.branch, span, meter)):
+                with metered(budget, place.meter) as meter, at(replace(place, span=span, meter=meter)):
                     yield meter
             finally:
                 set_known(span, {names.LIMIT_EXHAUSTED: meter.exhausted})
@@ -209,16 +233,22 @@ class Session:
             branch.settle()
 
     def _prepare(
-        self, prompt: Prompt, n: int, role: str, channel: Channel | None, options: Mapping[str, Any]
+        self,
+        prompt: Prompt,
+        n: int,
+        role: str,
+        channel: Channel | None,
+        options: Mapping[str, Any],
+        context: CallContext,
     ) -> list[Call]:
         if n < 1:
             raise OptionError(f"cannot take {n} samples: ask for at least 1")
         sampling = with_options(self.sampling, options)
         place, messages = self.place, as_messages(prompt)
-        digest = request_digest(self.context.model.name, messages, sampling)
+        digest = request_digest(context.model.name, messages, sampling)
         return [
             Call(
-                self.context,
+                context,
                 identity=identity,
                 role=role,
                 channel=channel,
@@ -240,11 +270,20 @@ class Session:
                 failures.append(error)
                 continue
             calls[index].deliver(self.sequence.next())
-            self._delivered.append(completion)
+            self.place.scope.deliver(completion)
             self.tell(Spent(self.meter.spent, self.meter.seconds))
             yield completion
         if failures and len(failures) == len(tasks):
             raise failures[0]
+
+    async def _context_of(self, model: Model | str | None) -> CallContext:
+        """The context of calls to another model than the run's, which is loaded off the loop where it is named."""
+        if model is None:
+            return self.context
+        found = await anyio.to_thread.run_sync(resolve_model, model) if isinstance(model, str) else model
+        context = replace(self.context, model=found, price=price_of(found))
+        require_price(self.budget, found.name, priced=context.price is not None)
+        return context
 
     def _open(self, parent: BranchHandle | None, attributes: Mapping[str, Any]) -> Branch:
         above = self.place.branch if parent is None else parent
@@ -263,7 +302,7 @@ class Session:
     @contextmanager
     def _inside(self, branch: Branch) -> Iterator[Branch]:
         try:
-            with at(Place(branch, branch.span, self.place.meter)):
+            with at(replace(self.place, branch=branch, span=branch.span)):
                 yield branch
         except BaseException as error:
             mark_error(branch.span, error)
@@ -271,6 +310,13 @@ class Session:
         finally:
             branch.leave()
             self.tell(BranchChanged(branch.path, branch.parent.path if branch.parent else None, branch.attributes))
+
+
+def propose_returned(think: Session, answer: Answer | None) -> None:
+    """Propose what a strategy returned, unless it is what it proposed last."""
+    answers = think.place.scope.answers
+    if answer is not None and (not answers or answer != answers[-1]):
+        think.propose(answer.value, confidence=answer.confidence, votes=answer.votes)
 
 
 async def _ask(verifier: Verifier, problem: Problem, candidate: str, think: Any) -> Verdict:

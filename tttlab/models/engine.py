@@ -32,6 +32,7 @@ class Engine:
         self.slots = slots
         self.context = context
         self._server = LlamaServer(model, slots=slots, context=context, threads=threads)
+        self.parameters = self._server.parameters()
         self._waiting: list[Sample] = []
         self._free = set(range(slots))
         self._running: dict[Group, threading.Thread] = {}

@@ -43,6 +43,12 @@ class LlamaServer:
         ]
         return tokens
 
+    def parameters(self) -> int | None:
+        """How many weights the model has."""
+        answer = self._http.get("/v1/models")
+        found = answer.json()["data"][0].get("meta", {}).get("n_params") if answer.is_success else None
+        return int(found) if found else None
+
     def text_of(self, token_id: int) -> str:
         """A token's own text; bytes that are no whole character are U+FFFD."""
         return str(self._asked("/detokenize", {"tokens": [token_id]})["content"])

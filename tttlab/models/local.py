@@ -46,6 +46,7 @@ class LocalModel:
         self.can = Capabilities(seed=True, logprobs=True, prefix=True, parallel=parallel)
         self.threads: Threads = choose_threads(path)
         self._engine = _engine(path, parallel, context, self.threads)
+        self.parameters = self._engine.parameters
 
     @classmethod
     def smollm2(cls) -> LocalModel:

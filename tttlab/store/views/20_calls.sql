@@ -10,6 +10,7 @@ SELECT
     CASE WHEN end_ns IS NULL THEN 'incomplete' ELSE status END AS status,  -- ok, failed, cancelled, incomplete
     cancelled_by,                                    -- strategy, budget, user
     finish_reason,                                   -- stop, length, content_filter, tool_call, error
+    attributes ->> '$."tttlab.answer.raw"' AS raw_answer,                  -- as it stands in its text
     answer,                                          -- extracted from its text; NULL is an abstention
     attributes -> '$."gen_ai.input.messages"' AS messages,                 -- JSON, as the conventions have it
     attributes ->> '$."gen_ai.output.messages"[0].parts[-1].content' AS text,  -- what it said last (its answer text)
@@ -19,6 +20,8 @@ SELECT
     cached_tokens,                                   -- of the prompt, read from a cache
     output_tokens,                                   -- thinking included
     thinking_tokens,                                 -- of the output, in the thinking channel
+    2 * CAST(attributes ->> '$."tttlab.model.parameters"' AS BIGINT)
+        * (prompt_tokens - cached_tokens + output_tokens)::DOUBLE AS flops, -- estimated: 2 x parameters x tokens computed; NULL where the size is unknown
     dollars,                                         -- NULL where no price is known
     make_timestamp(start_ns // 1000) AS started,     -- UTC
     (end_ns - start_ns) / 1e9 AS seconds,            -- wall time

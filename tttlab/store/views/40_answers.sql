@@ -25,4 +25,4 @@ SELECT
     span.span_key                                    -- the span id as a number
 FROM whole_spans AS span
 LEFT JOIN whole_spans AS run ON run.run_id = span.run_id AND run.operation = 'invoke_workflow'
-WHERE span.name = 'propose';
+WHERE span.name = 'propose' AND (span.attributes ->> '$."tttlab.answer.nested"') IS NULL;

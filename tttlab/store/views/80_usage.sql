@@ -12,6 +12,7 @@ SELECT
     sum(thinking_tokens)::BIGINT AS thinking_tokens, -- of the output, in the thinking channel
     sum(prompt_tokens + output_tokens)::BIGINT AS tokens, -- prompt and output
     CASE WHEN count(dollars) = count(*) THEN sum(dollars) END AS dollars, -- NULL where any part is unknown
+    CASE WHEN count(flops) = count(*) THEN sum(flops) END AS flops,       -- estimated; NULL where any part is unknown
     sum(seconds) AS seconds                          -- of the calls one by one; they ran at once
 FROM calls
 WHERE status <> 'incomplete'
