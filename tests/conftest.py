@@ -14,7 +14,7 @@ def anyio_backend():
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
-    for name in ("TTTLAB_MODEL", "TTTLAB_STRATEGY", "TTTLAB_OUTPUT"):
+    for name in ("TTTLAB_MODEL", "TTTLAB_STRATEGY", "TTTLAB_OUTPUT", "TTTLAB_ALLOW_CODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TTTLAB_TRACES", str(tmp_path / "traces"))
     monkeypatch.setattr(options, "_configured", {})

@@ -23,18 +23,18 @@ LAYERS = [
     ["runner"],
     ["recording", "run"],
     ["provenance", "session", "abilities"],
-    ["call", "branches"],
+    ["call", "branches", "execution"],
     ["strategies", "verifiers", "models"],
-    ["store"],
+    ["store", "sandbox"],
     ["tracing"],
     ["naming", "meter", "progress", "protocols", "identity"],
     ["budget", "events"],
     ["types", "options"],
-    ["answers", "checks"],
+    ["answers", "checks", "programs"],
     ["errors"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-VALUES = {"answers", "budget", "checks", "errors", "events", "protocols", "types"}
+VALUES = {"answers", "budget", "checks", "errors", "events", "programs", "protocols", "types"}
 
 
 def imported(path, *, everywhere):

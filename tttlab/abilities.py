@@ -1,4 +1,4 @@
-"""What a strategy or a verifier needs of a model, checked before anything is spent."""
+"""What a strategy or a verifier needs of a model and of the user, checked before anything is spent."""
 
 from __future__ import annotations
 
@@ -16,16 +16,29 @@ MEANING = {
     "thinking": "think in a channel of its own",
 }
 """The fields of `Capabilities` that may be needed, in words."""
+CODE = "code"
+"""What is needed of the user: leave to run programs that a model wrote."""
 
 
-def require_abilities(thing: object, model: Model) -> None:
-    """Raise `OptionError` where `thing`, or a strategy or verifier among its parameters, needs what `model` cannot do.
+def require_abilities(thing: object, model: Model, *, allow_code: bool) -> None:
+    """Raise `OptionError` where `thing`, or a strategy or verifier among its parameters, needs what there is not.
 
-    A class names what it needs in `needs`, a tuple of fields of `Capabilities`.
+    A class names what it needs in `needs`: fields of `Capabilities`, which the model must have, and `code`.
     """
     for needer, ability in _needs(thing):
-        if not getattr(model.can, ability):
+        if ability == CODE:
+            require_leave(name_of(needer), allow_code=allow_code)
+        elif not getattr(model.can, ability):
             raise OptionError(f"{name_of(needer)} needs a model that can {MEANING[ability]}, and {model.name} cannot")
+
+
+def require_leave(what: str, *, allow_code: bool) -> None:
+    """Raise `OptionError` where the user has not allowed programs that a model wrote to be run."""
+    if not allow_code:
+        raise OptionError(
+            f"{what} runs programs that a model wrote, and you have not allowed that: pass allow_code=True, or set it "
+            "with tttlab.configure(allow_code=True) or TTTLAB_ALLOW_CODE=1"
+        )
 
 
 def _needs(thing: object) -> Iterator[tuple[object, str]]:

@@ -7,6 +7,7 @@
     │   ├── EngineError        the engine itself failed or cannot be loaded
     │   └── CallError          one call failed
     ├── BudgetExhausted        a call was refused because its budget is spent; ends the run with its best answer
+    ├── SandboxError           this system can run no program apart from the user's own
     ├── StoreError             the store could not be opened, read or written
     │   └── QueryError         a SQL statement failed; carries DuckDB's message with the place in the statement
     └── RunFailed              a run ended with an error; its cause is chained and the partial run is in `.run`
@@ -55,6 +56,10 @@ class BudgetExhausted(TttlabError):
     def __init__(self, meter: Meter) -> None:
         super().__init__(f"the budget of {meter.budget} is spent ({meter.exhausted})")
         self.meter = meter
+
+
+class SandboxError(TttlabError):
+    """This system cannot run a program in a process of its own."""
 
 
 class StoreError(TttlabError):

@@ -11,7 +11,13 @@ from typing import Any
 
 from tttlab.errors import OptionError, nearest
 
-DEFAULTS: dict[str, str] = {"model": "local:smollm2", "strategy": "direct", "traces": "traces"}
+DEFAULTS: dict[str, str] = {
+    "model": "local:smollm2",
+    "strategy": "direct",
+    "traces": "traces",
+    "allow_code": "false",
+}
+_YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _configured: dict[str, str] = {}
 
 
@@ -23,8 +29,11 @@ class Resolved:
     source: str
 
 
-def configure(**options: str | Path | None) -> None:
-    """Set options for this process: `model`, `strategy`, `traces` (the folder of traces). None takes one back.
+def configure(**options: str | Path | bool | None) -> None:
+    """Set options for this process. None takes one back.
+
+    They are `model`, `strategy`, `traces` (the folder of traces), and `allow_code` (whether programs that a model wrote
+    may be run).
 
     Raises `OptionError` for an option that there is not.
     """
@@ -50,6 +59,15 @@ def resolve(name: str, given: str | None = None) -> Resolved:
     if root and name in (table := _project_table(root / "pyproject.toml")):
         return Resolved(str(table[name]), str(root / "pyproject.toml"))
     return Resolved(DEFAULTS[name], "default")
+
+
+def resolve_flag(name: str, given: bool | str | None = None) -> Resolved:
+    """The value of an option that is `true` or `false`. Raises `OptionError` for what is neither, naming its source."""
+    option = resolve(name, None if given is None else str(given))
+    spelled = option.value.strip().lower()
+    if spelled not in _YES | _NO:
+        raise OptionError(f"{name} is true or false, not {option.value!r} ({option.source})")
+    return Resolved("true" if spelled in _YES else "false", option.source)
 
 
 def store_folder() -> Path:

@@ -9,7 +9,19 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from tttlab.budget import Budget
 from tttlab.events import StreamEvent
-from tttlab.types import Answer, Capabilities, Channel, Completion, Price, Problem, Prompt, Request, Verdict
+from tttlab.types import (
+    Answer,
+    Capabilities,
+    Channel,
+    CodeLimits,
+    Completion,
+    Price,
+    Problem,
+    Prompt,
+    Ran,
+    Request,
+    Verdict,
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,6 +82,11 @@ class Think(Protocol):
         """What the run's model can do."""
         ...
 
+    @property
+    def delivered(self) -> tuple[Completion, ...]:
+        """The completions that the strategy was given so far, first to last."""
+        ...
+
     def sample(
         self,
         prompt: Prompt,
@@ -110,12 +127,29 @@ class Think(Protocol):
         """
         ...
 
-    async def map(self, function: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
-        """Run `function` over `items` at once, each in a branch of its own; results in the order of `items`."""
+    async def map(
+        self,
+        function: Callable[[Item], Awaitable[Result]],
+        items: Iterable[Item],
+        *,
+        branches: Iterable[BranchHandle] | None = None,
+    ) -> list[Result]:
+        """Run `function` over `items` at once, each in a branch of its own; results in the order of `items`.
+
+        Each gets a new branch, or the one given for it in `branches`, whose block may have ended: so the nodes of a
+        tree are expanded and judged at once, each in its own place.
+        """
         ...
 
     async def verify(self, verifier: Verifier, problem: Problem, candidate: str) -> Verdict:
         """Ask a verifier. One that raises gives a verdict with an `error`; the run goes on."""
+        ...
+
+    async def run_code(self, code: str, *, stdin: str = "", limits: CodeLimits | None = None) -> Ran:
+        """Run a Python program in the sandbox; its end is told, never raised, and its time is the run's.
+
+        Raises `OptionError` where the user has not allowed it. A class that calls this says so: `needs = ("code",)`.
+        """
         ...
 
     def propose(
@@ -156,7 +190,8 @@ def price_of(model: Model) -> Price | None:
 class Strategy(Protocol):
     """A way of spending compute: a frozen dataclass of its parameters with one coroutine, or a plain function.
 
-    One that needs a model to be able to do something names it in a class attribute `needs`: `("logprobs",)`.
+    One that needs a model to be able to do something names it in a class attribute `needs`: `("logprobs",)`. So does
+    one that needs the user's leave to run programs: `("code",)`.
     """
 
     async def __call__(self, problem: Problem, think: Think) -> Answer | None:

@@ -20,7 +20,7 @@ from tttlab.errors import OptionError, RunFailed, TttlabError
 from tttlab.meter import Meter, metered, require_price
 from tttlab.models import resolve_model
 from tttlab.naming import name_of, parameters_of
-from tttlab.options import resolve, store_folder
+from tttlab.options import resolve, resolve_flag, store_folder
 from tttlab.progress import Observer, RunEnded, RunEvent, RunStarted
 from tttlab.protocols import Model, Strategy, price_of
 from tttlab.provenance import environment
@@ -45,6 +45,7 @@ class Plan:
     seed: int
     store: Path
     sources: Mapping[str, Mapping[str, str]]
+    allow_code: bool = False
 
     @property
     def price(self) -> Price | None:
@@ -61,6 +62,7 @@ def plan(
     seed: int = 0,
     reference: str | None = None,
     extract: str | None = None,
+    allow_code: bool | str | None = None,
     **parameters: Any,
 ) -> Plan:
     """Resolve and check what `think` was given. Raises `OptionError`, or `ModelError` where a model cannot be had."""
@@ -73,6 +75,7 @@ def plan(
         problem = replace(problem, extractor=find_extractor(extract))
     strategy_option = resolve("strategy", strategy if isinstance(strategy, str) else None)
     model_option = resolve("model", model if isinstance(model, str) else None)
+    code_option = resolve_flag("allow_code", allow_code)
     chosen = resolve_strategy(strategy if strategy is not None else strategy_option.value, parameters)
     limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
     found = resolve_model(model if model is not None else model_option.value)
@@ -90,10 +93,12 @@ def plan(
             },
             "model": {"value": found.name, "source": "given" if model is not None else model_option.source},
             "traces": {"value": str(store_folder().parent), "source": resolve("traces").source},
+            "allow_code": {"value": code_option.value, "source": code_option.source},
         },
+        allow_code=code_option.value == "true",
     )
     require_price(limits, found.name, priced=planned.price is not None)
-    require_abilities(chosen, found)
+    require_abilities(chosen, found, allow_code=planned.allow_code)
     return planned
 
 
@@ -101,7 +106,8 @@ async def athink(prompt: str | Problem, *, observer: Observer | None = None, **o
     """Run a strategy on a prompt or a problem and return the `Run`; everything it does is recorded in the store.
 
     Options: `strategy` (a name, an object, or a coroutine function), `model`, `budget` (`"2000 tokens"`), `seed`,
-    `reference`, `extract` (an extractor's name), and the strategy's own parameters by name.
+    `reference`, `extract` (an extractor's name), `allow_code` (whether programs that the model writes may be run),
+    and the strategy's own parameters by name.
 
     Raises `OptionError` before anything is spent; `RunFailed` where the run ended with an error.
     """
@@ -204,6 +210,7 @@ class Runner:
             meter=meter,
             tell=self._tell,
             sequence=sequence,
+            allow_code=planned.allow_code,
         )
 
     def _stopped_by(self) -> str:

@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from inspect import isawaitable
 from random import Random
 from typing import Any, Literal, TypeVar
 
 import anyio
 
-from tttlab.abilities import require_abilities
+from tttlab.abilities import require_abilities, require_leave
 from tttlab.branches import PLACE, Branch, Place, Scope, at, opening
 from tttlab.budget import Budget
 from tttlab.call import Call, CallContext
 from tttlab.errors import BudgetExhausted, CallError, OptionError, nearest
+from tttlab.execution import run_traced
 from tttlab.identity import IdentityCounter, call_seed, request_digest
 from tttlab.meter import Meter, metered, require_price
 from tttlab.models import resolve_model
@@ -30,9 +32,11 @@ from tttlab.types import (
     Answer,
     Capabilities,
     Channel,
+    CodeLimits,
     Completion,
     Problem,
     Prompt,
+    Ran,
     Request,
     Sampling,
     Usage,
@@ -68,6 +72,7 @@ class Session:
     sequence: Counter
     sampling: Sampling = field(default_factory=Sampling)
     scope: Scope = field(default_factory=Scope)
+    allow_code: bool = False
     _identities: IdentityCounter = field(default_factory=IdentityCounter)
     _branches: list[Branch] = field(default_factory=list)
 
@@ -90,6 +95,11 @@ class Session:
     def can(self) -> Capabilities:
         """What the run's model can do."""
         return self.context.model.can
+
+    @property
+    def delivered(self) -> tuple[Completion, ...]:
+        """What the strategy was given so far."""
+        return tuple(self.place.scope.delivered)
 
     @asynccontextmanager
     async def sample(
@@ -128,7 +138,7 @@ class Session:
         **attributes: str | float | bool,
     ) -> Answer:
         """See `Think.solve`."""
-        require_abilities(strategy, self.context.model)
+        require_abilities(strategy, self.context.model, allow_code=self.allow_code)
         asked = replace(problem or self.context.problem, reference=None)
         branch = self._open(None, {"strategy": name_of(strategy), **attributes})
         scope = Scope(self.place.scope)
@@ -140,14 +150,22 @@ class Session:
             propose_returned(self, await strategy(asked, self))
         return scope.answers[-1] if scope.answers else Answer(value=None)
 
-    async def map(self, function: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
+    async def map(
+        self,
+        function: Callable[[Item], Awaitable[Result]],
+        items: Iterable[Item],
+        *,
+        branches: Iterable[BranchHandle] | None = None,
+    ) -> list[Result]:
         """See `Think.map`."""
 
         async def in_branch(branch: Branch, item: Item) -> Result:
             with self._inside(branch):
                 return await function(item)
 
-        tasks = [asyncio.create_task(in_branch(self._open(None, {}), item)) for item in items]
+        listed = list(items)
+        places = [self._open(None, {}) for _ in listed] if branches is None else [_own(each) for each in branches]
+        tasks = [asyncio.create_task(in_branch(*pair)) for pair in zip(places, listed, strict=True)]
         try:
             return list(await asyncio.gather(*tasks))
         finally:
@@ -173,6 +191,12 @@ class Session:
             span.add_event(names.EVALUATION_EVENT, of_evaluation(name, verdict))
         self.tell(Verified(name, candidate, verdict))
         return verdict
+
+    async def run_code(self, code: str, *, stdin: str = "", limits: CodeLimits | None = None) -> Ran:
+        """See `Think.run_code`."""
+        require_leave("the strategy", allow_code=self.allow_code)
+        place, limits = self.place, limits or CodeLimits()
+        return await run_traced(self.context, place, code, stdin, limits)
 
     def propose(
         self,
@@ -286,9 +310,7 @@ class Session:
         return context
 
     def _open(self, parent: BranchHandle | None, attributes: Mapping[str, Any]) -> Branch:
-        above = self.place.branch if parent is None else parent
-        if not isinstance(above, Branch):
-            raise OptionError(f"{above!r} is not a branch of this run: pass what `think.branch()` gave")
+        above = self.place.branch if parent is None else _own(parent)
         index, path = above.next_child()
         branch = Branch(path, None, self.seed, above)
         branch.span = self.context.recorder.start(
@@ -319,13 +341,23 @@ def propose_returned(think: Session, answer: Answer | None) -> None:
         think.propose(answer.value, confidence=answer.confidence, votes=answer.votes)
 
 
+def _own(handle: BranchHandle) -> Branch:
+    if not isinstance(handle, Branch):
+        raise OptionError(f"{handle!r} is not a branch of this run: pass what `think.branch()` gave")
+    return handle
+
+
 async def _ask(verifier: Verifier, problem: Problem, candidate: str, think: Any) -> Verdict:
     try:
-        return await verifier(problem, candidate, think)
+        given: Any = verifier(problem, candidate, think)
+        verdict = await given if isawaitable(given) else given
     except BudgetExhausted:
         raise
     except Exception as error:  # noqa: BLE001 - a verifier may raise anything: its verdict says so
-        return Verdict(score=None, passed=None, error=f"{type(error).__name__}: {error}")
+        return Verdict(score=None, error=f"{type(error).__name__}: {error}")
+    if isinstance(verdict, Verdict):
+        return verdict
+    return Verdict(score=None, error=f"the verifier gave no Verdict, but {verdict!r:.80}")
 
 
 async def _in_order(tasks: Sequence[asyncio.Task[Any]], order: Literal["index", "finished"]) -> AsyncIterator[int]:

@@ -216,3 +216,37 @@ class Verdict:
     passed: bool | None = None
     explanation: str = ""
     error: str | None = None
+
+
+CodeOutcome = Literal["ok", "error", "timeout", "memory", "output", "killed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeLimits:
+    """What a program that the sandbox runs may use. Wherever it passes one, it is ended."""
+
+    seconds: float = 10.0
+    """Of wall time, and as many of CPU time (rounded up)."""
+    memory: int = 1024
+    """MiB of address space."""
+    files: int = 16
+    """MiB of each file that it writes, and of all together where the system can hold it to that."""
+    output: int = 64
+    """KiB that it may print, standard error included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """How a program ended: `ok`, its own `error` (an exit code other than 0), or the limit that it met.
+
+    `killed` is the end by a signal, such as a crash of the interpreter. What it printed is kept up to the limit.
+    """
+
+    outcome: CodeOutcome
+    stdout: str
+    stderr: str
+    exit_code: int | None
+    """None where the sandbox ended it. 128 and the signal's number where a signal did."""
+    seconds: float
+    isolation: str
+    """What kept it in: `bubblewrap`, `namespaces` or `limits`, and `seccomp` where the system calls are filtered."""

@@ -14,6 +14,7 @@ CONVENTION_DATE = "2026-11"
 OPERATION = "gen_ai.operation.name"
 OPERATION_RUN = "invoke_workflow"
 OPERATION_CHAT = "chat"
+OPERATION_TOOL = "execute_tool"
 SPAN_PROPOSE = "propose"
 SPAN_BRANCH = "branch"
 SPAN_VERIFY = "verify"
@@ -40,6 +41,10 @@ USAGE_THINKING = "gen_ai.usage.reasoning.output_tokens"
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
 ERROR_TYPE = "error.type"
+TOOL_NAME = "gen_ai.tool.name"
+TOOL_TYPE = "gen_ai.tool.type"
+TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"
+TOOL_RESULT = "gen_ai.tool.call.result"
 EVALUATION_EVENT = "gen_ai.evaluation.result"
 EVALUATION_NAME = "gen_ai.evaluation.name"
 EVALUATION_SCORE = "gen_ai.evaluation.score.value"
@@ -112,6 +117,13 @@ VERDICT_PASSED = "tttlab.verdict.passed"
 VERDICT_EXPLANATION = "tttlab.verdict.explanation"
 VERDICT_ERROR = "tttlab.verdict.error"
 VERDICT_SEQUENCE = "tttlab.verdict.sequence"
+
+# --- programs that were run ----------------------------------------------------------------------------------------
+CODE_OUTCOME = "tttlab.code.outcome"  # ok | error | timeout | memory | output | killed
+CODE_EXIT = "tttlab.code.exit_code"
+CODE_SECONDS = "tttlab.code.seconds"
+CODE_ISOLATION = "tttlab.code.isolation"  # bubblewrap | namespaces | limits, and seccomp
+CODE_LIMITS = "tttlab.code.limits"  # {"seconds": 10.0, "memory": 1024}
 
 # --- limits --------------------------------------------------------------------------------------------------------
 LIMIT_BUDGET = "tttlab.limit.budget"

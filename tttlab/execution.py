@@ -1,0 +1,42 @@
+"""One program run inside a run: recorded as a tool's execution, under the conventions' names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from tttlab.branches import Place
+from tttlab.call import CallContext
+from tttlab.sandbox import run_program
+from tttlab.tracing import names
+from tttlab.tracing.recorder import set_known
+from tttlab.types import CodeLimits, Ran
+
+TOOL = "python"
+
+
+async def run_traced(context: CallContext, place: Place, code: str, stdin: str, limits: CodeLimits) -> Ran:
+    """Run a program in the sandbox, below the place that asks. A budget that ends meanwhile ends the program."""
+    opening = {
+        names.OPERATION: names.OPERATION_TOOL,
+        names.TOOL_NAME: TOOL,
+        names.TOOL_TYPE: "function",
+        names.TOOL_ARGUMENTS: json.dumps({"code": code, **({"stdin": stdin} if stdin else {})}),
+        names.RUN_ID: context.run_id,
+        names.BRANCH_PATH: place.branch.path,
+        names.CODE_LIMITS: asdict(limits),
+    }
+    with context.recorder.span(f"{names.OPERATION_TOOL} {TOOL}", opening, parent=place.span) as span:
+        ran = await run_program(code, stdin=stdin, limits=limits)
+        set_known(
+            span,
+            {
+                names.TOOL_RESULT: json.dumps({"stdout": ran.stdout, "stderr": ran.stderr}),
+                names.CODE_OUTCOME: ran.outcome,
+                names.CODE_EXIT: ran.exit_code,
+                names.CODE_SECONDS: ran.seconds,
+                names.CODE_ISOLATION: ran.isolation,
+                names.ERROR_TYPE: None if ran.outcome == "ok" else ran.outcome,
+            },
+        )
+    return ran
