@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tttlab.errors import OptionError
 from tttlab.identity import hashed_seed
 from tttlab.meter import Meter
 from tttlab.tracing import names
+
+_OWN_NAMES = ("path", "parent_path", "depth", "index")
 
 
 class Branch:
@@ -47,7 +50,8 @@ class Branch:
         return index, f"{self.path}.{index}" if self.path else str(index)
 
     def mark(self, **attributes: str | float | bool) -> None:
-        """Record facts about the branch."""
+        """Record facts about the branch. Raises `OptionError` for a name that is the tree's own."""
+        check_names(attributes)
         self.attributes.update(attributes)
         for key, value in attributes.items():
             self.span.set_attribute(names.BRANCH_PREFIX + key, value)
@@ -60,6 +64,13 @@ class Branch:
         """The run has ended: no mark can come any more."""
         if self.span.is_recording():
             self.span.end(self._left_ns)
+
+
+def check_names(attributes: Mapping[str, Any]) -> None:
+    """Raise `OptionError` where a fact about a branch has a name that says where the branch stands."""
+    for name in attributes:
+        if name in _OWN_NAMES:
+            raise OptionError(f"a branch's {name!r} is given by its place in the tree: choose another name")
 
 
 @dataclass(frozen=True, slots=True)

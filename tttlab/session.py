@@ -11,9 +11,10 @@ from typing import Any, Literal, TypeVar
 
 import anyio
 
-from tttlab.branches import PLACE, Branch, Place, at, opening
+from tttlab.branches import PLACE, Branch, Place, at, check_names, opening
 from tttlab.budget import Budget
 from tttlab.call import Call, CallContext
+from tttlab.checks import at_least
 from tttlab.errors import BudgetExhausted, CallError, OptionError, nearest
 from tttlab.identity import IdentityCounter, call_seed, request_digest
 from tttlab.meter import Meter, metered, require_price
@@ -68,6 +69,7 @@ class Session:
     answers: list[Answer] = field(default_factory=list)
     _identities: IdentityCounter = field(default_factory=IdentityCounter)
     _delivered: list[Completion] = field(default_factory=list)
+    _linked: int = 0
     _branches: list[Branch] = field(default_factory=list)
 
     @property
@@ -103,7 +105,7 @@ class Session:
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """See `Think.sample`."""
         calls = self._prepare(prompt, n, role, channel, sampling)
-        tasks = [asyncio.create_task(call.run(), name=f"call {call.span_id}") for call in calls]
+        tasks = [asyncio.create_task(call.run(), name="tttlab-call") for call in calls]
         try:
             async with aclosing(self._delivering(calls, tasks, order)) as completions:
                 yield completions
@@ -163,6 +165,9 @@ class Session:
     ) -> Answer:
         """See `Think.propose`."""
         basis = list(self._delivered if rests_on is None else rests_on)
+        # Links to what was delivered since the proposal before: to all of it each time would grow with the square.
+        linked = self._delivered[self._linked :] if rests_on is None else basis
+        self._linked = len(self._delivered)
         answer = Answer(
             value=value,
             confidence=confidence,
@@ -177,7 +182,7 @@ class Session:
             names.BRANCH_PATH: self.place.branch.path,
             **of_answer(answer, self.context.problem),
         }
-        links = [completion.span_id for completion in basis if completion.span_id]
+        links = [completion.span_id for completion in linked if completion.span_id]
         self.context.recorder.start(names.SPAN_PROPOSE, attributes, parent=self.place.span, links=links).end()
         self.answers.append(answer)
         self.tell(Proposed(answer))
@@ -211,8 +216,7 @@ class Session:
     def _prepare(
         self, prompt: Prompt, n: int, role: str, channel: Channel | None, options: Mapping[str, Any]
     ) -> list[Call]:
-        if n < 1:
-            raise OptionError(f"cannot take {n} samples: ask for at least 1")
+        at_least(1, n=n)
         sampling = with_options(self.sampling, options)
         place, messages = self.place, as_messages(prompt)
         digest = request_digest(self.context.model.name, messages, sampling)
@@ -247,6 +251,7 @@ class Session:
             raise failures[0]
 
     def _open(self, parent: BranchHandle | None, attributes: Mapping[str, Any]) -> Branch:
+        check_names(attributes)
         above = self.place.branch if parent is None else parent
         if not isinstance(above, Branch):
             raise OptionError(f"{above!r} is not a branch of this run: pass what `think.branch()` gave")
