@@ -36,6 +36,9 @@ def test_the_final_answer_is_found(text, answer):
         ("New  York.", "new york"),
         ("...", None),
         ("1e999999", "1e999999"),
+        ("1267650600228229401496703205377", "1267650600228229401496703205377"),
+        ("1,2,3", "1,2,3"),
+        ("1,234,567.50", "1234567.5"),
     ],
 )
 def test_answers_are_compared_in_one_form(text, normal):
@@ -45,6 +48,8 @@ def test_answers_are_compared_in_one_form(text, normal):
 def test_the_last_number_is_found_with_its_sign():
     assert find_extractor("last_number")("from 3 to -4.50 degrees") == "-4.5"
     assert find_extractor("last_number")("none at all") is None
+    assert find_extractor("last_number")("version 1.2.3") == "3"
+    assert find_extractor("last_number")("so 7-5") == "5"
 
 
 def test_an_abstention_is_wrong_and_no_reference_is_no_verdict():

@@ -1,6 +1,8 @@
 """What a run is: its status, its curve, its spend, and what a strategy can and cannot do."""
 
 import asyncio
+import multiprocessing
+import os
 from dataclasses import dataclass
 
 import anyio
@@ -10,6 +12,7 @@ import tttlab
 from tests.speaker import Speaker, answers, fault
 from tttlab.budget import Budget
 from tttlab.errors import CallError, OptionError, RunFailed
+from tttlab.events import Finish, UsageUpdate
 from tttlab.portal import portal
 from tttlab.progress import CallStarted, Proposed, RunEnded, RunStarted, Streamed
 from tttlab.runner import Runner, plan
@@ -396,3 +399,121 @@ def test_what_a_model_cannot_do_is_said_before_anything_is_spent():
     with pytest.raises(OptionError, match=r"confident needs .* give log-probabilities, and speaker cannot"):
         think(Mine(), model)
     assert model.started == 0
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=["exit", "kbd", "close"])
+def test_a_strategy_that_raises_what_ends_programs_fails_its_run_and_no_other(raised):
+    async def mine(problem, think):
+        think.propose("54")
+        raise raised
+
+    with pytest.raises(RunFailed, match=type(raised).__name__) as failed:
+        think(mine)
+    assert failed.value.run.answer == "54"
+    assert think("direct").status == "ok"
+    statuses = tttlab.connect().execute("SELECT status FROM runs ORDER BY run_id").fetchall()
+    assert sorted(statuses) == [("failed",), ("ok",)]
+
+
+def test_an_error_of_the_strategy_is_not_hidden_behind_a_spent_budget():
+    async def mine(problem, think):
+        with think.limit(Budget(calls=1)):
+            await think.complete(problem.prompt, n=2)
+        raise ValueError("a bug")
+
+    with pytest.raises(RunFailed, match="a bug"):
+        think(mine, budget=Budget(calls=2))
+
+
+def test_a_refused_call_is_no_call():
+    run = think("self_consistency", samples=5, budget="2 calls")
+    rows = tttlab.connect().execute("SELECT count(*), (SELECT sum(calls) FROM usage) FROM calls").fetchall()
+    assert rows == [(2, 2)] == [(run.usage.calls, run.usage.calls)]
+
+
+def test_calls_that_never_began_leave_nothing_open():
+    async def mine(problem, think):
+        async with think.sample(problem.prompt, n=3):
+            pass
+        think.propose("done")
+
+    assert think(mine).status == "ok"
+    assert tttlab.connect().execute("SELECT count(*) FROM spans WHERE NOT complete").fetchall() == [(0,)]
+
+
+def test_what_was_spent_when_the_budget_ended_is_counted():
+    class Hiding(Speaker):
+        async def stream(self, request):
+            yield UsageUpdate(Usage(prompt_tokens=3, output_tokens=100, thinking_tokens=100))
+            yield Finish("stop")
+
+    run = think("self_consistency", Hiding(), samples=4, budget="50 tokens")
+    assert run.status == "budget"
+    assert run.usage.tokens == run.usage.calls * 103
+
+
+def test_proposals_link_each_call_once():
+    think("self_consistency", Speaker(answers("56")), samples=6)
+    [links] = tttlab.connect().execute("SELECT list(json_array_length(links) ORDER BY step) FROM answers").fetchone()
+    assert links == [1] * 6
+
+
+def test_a_branch_keeps_its_place_whatever_is_said_of_it():
+    async def mine(problem, think):
+        with think.branch(note="fine") as branch:
+            branch.mark(depth="deep")
+
+    with pytest.raises(RunFailed, match="'depth' is given by its place"):
+        think(mine)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"budget": 0}, "needs its unit"),
+        ({"budget": 2000}, "'2000 tokens'"),
+        ({"budget": {}}, "needs its unit"),
+        ({"budget": Budget(tokens=0)}, "leaves nothing"),
+        ({"budget": "1e400 tokens"}, "too large"),
+        ({"extract": 3}, "extractor's name"),
+        ({"strategy": SelfConsistency}, "SelfConsistency()"),
+        ({"strategy": "self_consistency", "samples": float("inf")}, "number"),
+        ({"strategy": "direct", "temperature": float("nan")}, "number"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_refused_in_one_line(options, said):
+    model = Speaker()
+    with pytest.raises(OptionError, match=said) as refused:
+        tttlab.think("x", model=model, **options)
+    assert "\n" not in str(refused.value)
+    assert model.started == 0
+
+
+@pytest.mark.parametrize("prompt", [123, None, ["x"]])
+def test_a_prompt_that_is_no_text_is_refused(prompt):
+    with pytest.raises(OptionError, match="must be a text"):
+        tttlab.think(prompt, model=Speaker())
+
+
+def test_a_lone_surrogate_and_a_number_as_reference_are_taken():
+    assert tttlab.think("7 * 8? \ud83d", model=Speaker(), reference=56).correct is True
+
+
+@pytest.mark.parametrize("options", [{"max_tokens": 0}, {"temperature": -1.0}, {"logprobs": -1}, {"top_p": "x"}])
+def test_sampling_that_cannot_be_is_refused(options):
+    async def mine(problem, think):
+        await think.complete(problem.prompt, **options)
+
+    with pytest.raises(RunFailed, match=next(iter(options))):
+        think(mine)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_thinks_with_a_loop_of_its_own():
+    think("direct")
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=lambda: queue.put(think("direct").answer))
+    child.start()
+    assert queue.get(timeout=30) == "56"
+    child.join()

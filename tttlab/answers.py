@@ -11,14 +11,14 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from functools import partial
 
 from tttlab.errors import OptionError, nearest
 
 _LARGEST_EXPONENT = 40
 """Numbers beyond it are compared as they were written."""
-_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"(?<!\d)[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
 _STATED_CHOICE = re.compile(r"answer\s*(?:is|:|=)?[\s:*(\[]*([A-J])(?![A-Za-z'’])", re.IGNORECASE)  # noqa: RUF001
 _LONE_CHOICE = re.compile(r"(?<![A-Za-z'’])([A-J])(?=[).:\]*]|\s*$)", re.MULTILINE)  # noqa: RUF001
 _STATEMENT = re.compile(r"(?:answer\s*(?:is|:|=)|####)[ \t]*:?", re.IGNORECASE)
@@ -43,7 +43,9 @@ def _spell_number(text: str) -> str:
         return text
     if not value.is_finite() or abs(value.adjusted()) > _LARGEST_EXPONENT:
         return text
-    spelled = f"{value.normalize():f}"
+    # In the default context a number of more than 28 digits would be rounded, and equal another one.
+    exact = Context(prec=len(text) + _LARGEST_EXPONENT)
+    spelled = f"{value.normalize(exact):f}"
     return "0" if spelled == "-0" else spelled
 
 
@@ -121,16 +123,16 @@ class Extractor:
         return None if raw is None else normalise(raw)
 
 
-FINAL_ANSWER = Extractor("final_answer", 1, _final_answer)
+FINAL_ANSWER = Extractor("final_answer", 2, _final_answer)
 EXTRACTORS: dict[str, Extractor] = {
     extractor.name: extractor
     for extractor in (
         FINAL_ANSWER,
-        Extractor("last_number", 1, _last_number),
-        Extractor("last_line", 1, _last_line),
-        Extractor("boxed", 1, _boxed),
+        Extractor("last_number", 2, _last_number),
+        Extractor("last_line", 2, _last_line),
+        Extractor("boxed", 2, _boxed),
         Extractor("choice", 1, _choice),
-        Extractor("whole_text", 1, lambda text: text),
+        Extractor("whole_text", 2, lambda text: text),
     )
 }
 

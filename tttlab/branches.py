@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from tttlab.errors import OptionError
 from tttlab.identity import hashed_seed
 from tttlab.meter import Meter
 from tttlab.tracing import names
 from tttlab.types import Answer, Completion
+
+_OWN_NAMES = ("path", "parent_path", "depth", "index")
 
 
 class Branch:
@@ -48,7 +51,8 @@ class Branch:
         return index, f"{self.path}.{index}" if self.path else str(index)
 
     def mark(self, **attributes: str | float | bool) -> None:
-        """Record facts about the branch."""
+        """Record facts about the branch. Raises `OptionError` for a name that is the tree's own."""
+        check_names(attributes)
         self.attributes.update(attributes)
         for key, value in attributes.items():
             self.span.set_attribute(names.BRANCH_PREFIX + key, value)
@@ -63,6 +67,13 @@ class Branch:
             self.span.end(self._left_ns)
 
 
+def check_names(attributes: Mapping[str, Any]) -> None:
+    """Raise `OptionError` where a fact about a branch has a name that says where the branch stands."""
+    for name in attributes:
+        if name in _OWN_NAMES:
+            raise OptionError(f"a branch's {name!r} is given by its place in the tree: choose another name")
+
+
 @dataclass(slots=True)
 class Scope:
     """Whose proposals are made: the run's own, or those of a strategy that runs inside it."""
@@ -70,6 +81,8 @@ class Scope:
     parent: Scope | None = None
     answers: list[Answer] = field(default_factory=list)
     delivered: list[Completion] = field(default_factory=list)
+    linked: int = 0
+    """How many of those delivered a proposal links to already: to all of them each time would grow with the square."""
 
     def deliver(self, completion: Completion) -> None:
         """Note that a completion was given to the strategy, and so to those that it runs inside of."""
@@ -77,6 +90,12 @@ class Scope:
         while scope:
             scope.delivered.append(completion)
             scope = scope.parent
+
+    def new(self) -> list[Completion]:
+        """What was delivered since this was last asked."""
+        since = self.delivered[self.linked :]
+        self.linked = len(self.delivered)
+        return since
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ _NAMED = ("tokens", "dollars", "seconds", "minutes", "calls")
 class Budget:
     """Upper limits; None is no limit. Tokens are prompt and output tokens, over all roles.
 
-    Raises `OptionError` where a limit is negative, zero or not a finite number.
+    Raises `OptionError` where a limit is negative or not a finite number.
     """
 
     tokens: int | None = None
@@ -73,6 +73,20 @@ class Budget:
         whole = {name: int(limits.pop(name)) for name in ("tokens", "calls") if _is_whole(name, limits)}
         return cls(**whole, **limits)  # type: ignore[arg-type]  # the keys are the field names, by construction
 
+    @classmethod
+    def of(cls, given: str | Budget | None) -> Budget:
+        """What was given as a budget; None is no limit. Raises `OptionError` for what is none, or leaves nothing."""
+        if given is None:
+            return cls()
+        if isinstance(given, str):
+            return cls.parse(given)
+        if not isinstance(given, Budget):
+            raise OptionError(f"a budget needs its unit: write '{given} tokens', not {given!r}")
+        for item in fields(given):
+            if getattr(given, item.name) == 0:
+                raise OptionError(f"a budget of 0 {item.name} leaves nothing to spend: give a number above 0")
+        return given
+
     def __str__(self) -> str:
         parts = [(self.tokens, "tokens"), (self.seconds, "s"), (self.calls, "calls")]
         said = [
@@ -95,6 +109,8 @@ def _is_whole(name: str, limits: dict[str, float]) -> bool:
 
 def _unit_and_value(match: re.Match[str]) -> tuple[str, float]:
     number = float(match["number"].replace(",", "").replace("_", ""))
+    if not math.isfinite(number):
+        raise OptionError(f"the budget {match[0]!r} is too large to be one: leave it out for no limit")
     word = match["unit"].lower()
     if match["dollar"] and word not in ("", "usd"):
         raise OptionError(f"the budget {match[0]!r} has two units: write '$0.05' or '2000 tokens'")

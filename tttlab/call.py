@@ -65,22 +65,19 @@ class Call:
         self._ended_ns: int | None = None
         self._charged = (0, 0, 0, 0, 0.0)
         self._granularity: str | None = None
-        self._span = context.recorder.start(
-            f"{names.OPERATION_CHAT} {context.model.name}",
-            self._opening(role),
-            parent=parent,
-            kind=SpanKind.CLIENT if getattr(context.model, "remote", False) else SpanKind.INTERNAL,
-        )
-        self.span_id = span_id_of(self._span)
-        self._started_ns = time.time_ns()
-        context.tell(CallStarted(self.span_id, identity, role, identity.branch))
+        self._role = role
+        self._parent = parent
+        self._span: Any = None
+        self.span_id = ""
 
     async def run(self) -> Completion:
         """Stream the call to its end. Raises `CallError` where it fails, `BudgetExhausted` where it may not start."""
+        # A call that may not start, or is cancelled before it does, has no span: nothing was asked.
+        self._meter.start_call()
+        self._begin()
         buffer = self._context.recorder.journal.token_buffer(self._context.run_id, self.span_id)
         status = "failed"
         try:
-            self._meter.start_call()
             await self._stream(buffer.record)
             status = "ok"
         except BaseException as error:
@@ -100,20 +97,34 @@ class Call:
 
     def deliver(self, sequence: int) -> None:
         """Say that the strategy was given the completion, as the run's delivery number `sequence`."""
-        if self._span.is_recording():
+        if self._span is not None and self._span.is_recording():
             self._span.set_attribute(names.CALL_DELIVERED, sequence)
         self.discard()
 
     def discard(self) -> None:
         """Hand the span to the store, ended when the stream ended. Harmless when done already."""
-        if self._ended_ns is not None and self._span.is_recording():
+        if self._ended_ns is not None and self._span is not None and self._span.is_recording():
             self._span.end(self._ended_ns)
+
+    def _begin(self) -> None:
+        context, identity = self._context, self._identity
+        self._span = context.recorder.start(
+            f"{names.OPERATION_CHAT} {context.model.name}",
+            self._opening(self._role),
+            parent=self._parent,
+            kind=SpanKind.CLIENT if getattr(context.model, "remote", False) else SpanKind.INTERNAL,
+        )
+        self.span_id = span_id_of(self._span)
+        self._started_ns = time.time_ns()
+        context.tell(CallStarted(self.span_id, identity, self._role, identity.branch))
 
     async def _stream(self, record: Callable[[int, Delta], None]) -> None:
         async with aclosing(self._context.model.stream(self._clipped())) as stream:  # type: ignore[type-var]
             async for event in stream:
                 if self._meter.stopping:
-                    # The scope is cancelled already; what is queued behind must not be delivered any more.
+                    # The scope is cancelled already: text queued behind is not delivered any more, spend is counted.
+                    if isinstance(event, (UsageUpdate, Finish)):
+                        self._take(event, record)
                     await anyio.sleep_forever()
                 self._take(event, record)
         if self._fold.finish is None:

@@ -7,6 +7,7 @@ there. An interrupt stops the run, waits for it to be kept, and then goes on as 
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -33,9 +34,16 @@ def portal() -> BlockingPortal:
     with _lock:
         if not _running:
             started = threading.Event()
-            threading.Thread(target=anyio.run, args=(_serve, started), name="tttlab-loop", daemon=True).start()
+            threading.Thread(target=_keep_loop, args=(started,), name="tttlab-loop", daemon=True).start()
             started.wait()
         return _running[0]
+
+
+def _keep_loop(started: threading.Event) -> None:
+    try:
+        anyio.run(_serve, started)
+    finally:
+        _running.clear()  # Whatever ended the loop, the next run gets a new one.
 
 
 async def _serve(started: threading.Event) -> None:
@@ -43,6 +51,17 @@ async def _serve(started: threading.Event) -> None:
         _running.append(opened)
         started.set()
         await opened.sleep_until_stopped()
+
+
+def _after_fork() -> None:
+    """A child process has its parent's memory and none of its threads."""
+    global _lock  # noqa: PLW0603 - a lock that a thread of the parent holds is never released in the child
+    _lock = threading.Lock()
+    _running.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def wait_for(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tttlab.abilities import require_abilities
-from tttlab.answers import find_extractor, same_answer
+from tttlab.answers import Extractor, find_extractor, same_answer
 from tttlab.branches import PLACE, Branch, Place, at
 from tttlab.budget import Budget
 from tttlab.call import CallContext
@@ -61,7 +61,7 @@ def plan(
     budget: str | Budget | None = None,
     seed: int = 0,
     reference: str | None = None,
-    extract: str | None = None,
+    extract: str | Extractor | None = None,
     allow_code: bool | str | None = None,
     **parameters: Any,
 ) -> Plan:
@@ -71,13 +71,15 @@ def plan(
         raise OptionError("there is nothing to think about: the prompt is empty")
     if reference is not None:
         problem = replace(problem, reference=reference)
+    if not isinstance(extract, str | Extractor | None):
+        raise OptionError(f"extract={extract!r} is no rule: give an extractor's name, such as last_number")
     if extract is not None:
-        problem = replace(problem, extractor=find_extractor(extract))
+        problem = replace(problem, extractor=extract if isinstance(extract, Extractor) else find_extractor(extract))
     strategy_option = resolve("strategy", strategy if isinstance(strategy, str) else None)
     model_option = resolve("model", model if isinstance(model, str) else None)
     code_option = resolve_flag("allow_code", allow_code)
     chosen = resolve_strategy(strategy if strategy is not None else strategy_option.value, parameters)
-    limits = Budget.parse(budget) if isinstance(budget, str) else budget or Budget()
+    limits = Budget.of(budget)
     found = resolve_model(model if model is not None else model_option.value)
     planned = Plan(
         problem=problem,
@@ -145,31 +147,18 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         root = recorder.start(f"{names.OPERATION_RUN} {name_of(planned.strategy)}", self._opening())
         cause: BaseException | None = None
-        with metered(planned.budget) as meter:
-            self._meter = meter
-            session = self._session(recorder, root, meter)
-            self._tell(
-                RunStarted(
-                    self.run_id,
-                    name_of(planned.strategy),
-                    planned.model.name,
-                    planned.problem.prompt,
-                    str(planned.budget),
-                    self.stop,
-                    meter,
-                )
-            )
-            if self._stopped:
-                meter.cancel()
-            try:
+        try:
+            with metered(planned.budget) as meter:
+                self._meter = meter
+                session = self._session(recorder, root, meter)
+                self._tell(self._started(meter))
+                if self._stopped:
+                    meter.cancel()
                 await self._think(session, root)
-            except asyncio.CancelledError as cancelled:
-                if not meter.stopping:
-                    self._stopped, cause = True, cancelled
-                else:
-                    raise
-            except Exception as error:  # noqa: BLE001 - a strategy may raise anything: the run is kept
-                cause = error
+        except asyncio.CancelledError as cancelled:  # From outside: what this run cancels itself ends at its meter.
+            self._stopped, cause = True, cancelled
+        except BaseException as error:  # noqa: BLE001 - a strategy may raise anything, and the run is kept all the same
+            cause = error
         session.settle()
         run = self._close(session, root, cause)
         if isinstance(cause, asyncio.CancelledError):
@@ -178,6 +167,11 @@ class Runner:
             raise RunFailed(f"{run.strategy} failed: {run.error}", run) from cause
         return run
 
+    def _started(self, meter: Meter) -> RunStarted:
+        planned = self.plan
+        strategy, model, prompt = name_of(planned.strategy), planned.model.name, planned.problem.prompt
+        return RunStarted(self.run_id, strategy, model, prompt, str(planned.budget), self.stop, meter)
+
     async def _think(self, session: Session, root: Any) -> None:
         # A strategy does not see the reference: only verifiers do.
         blind = replace(self.plan.problem, reference=None)
@@ -185,11 +179,11 @@ class Runner:
             propose_returned(session, await self.plan.strategy(blind, session))
 
     def _status(self, meter: Meter, cause: BaseException | None) -> Status:
-        if meter.exhausted:
-            return "budget"
         if self._stopped:
             return "stopped"
-        return "ok" if cause is None else "failed"
+        if cause is not None:
+            return "failed"
+        return "budget" if meter.exhausted else "ok"
 
     def _session(self, recorder: Recorder, root: Any, meter: Meter) -> Session:
         planned, sequence = self.plan, Counter()

@@ -13,9 +13,10 @@ from typing import Any, Literal, TypeVar
 import anyio
 
 from tttlab.abilities import require_abilities, require_leave
-from tttlab.branches import PLACE, Branch, Place, Scope, at, opening
+from tttlab.branches import PLACE, Branch, Place, Scope, at, check_names, opening
 from tttlab.budget import Budget
 from tttlab.call import Call, CallContext
+from tttlab.checks import at_least
 from tttlab.errors import BudgetExhausted, CallError, OptionError, nearest
 from tttlab.execution import run_traced
 from tttlab.identity import IdentityCounter, call_seed, request_digest
@@ -115,7 +116,7 @@ class Session:
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """See `Think.sample`."""
         calls = self._prepare(prompt, n, role, channel, sampling, await self._context_of(model))
-        tasks = [asyncio.create_task(call.run(), name=f"call {call.span_id}") for call in calls]
+        tasks = [asyncio.create_task(call.run(), name="tttlab-call") for call in calls]
         try:
             async with aclosing(self._delivering(calls, tasks, order)) as completions:
                 yield completions
@@ -209,6 +210,7 @@ class Session:
         """See `Think.propose`."""
         scope = self.place.scope
         basis = list(scope.delivered if rests_on is None else rests_on)
+        linked = scope.new() if rests_on is None else basis
         answer = Answer(
             value=value,
             confidence=confidence,
@@ -224,7 +226,7 @@ class Session:
             names.ANSWER_NESTED: True if scope.parent else None,
             **of_answer(answer, self.context.problem),
         }
-        links = [completion.span_id for completion in basis if completion.span_id]
+        links = [completion.span_id for completion in linked if completion.span_id]
         self.context.recorder.start(names.SPAN_PROPOSE, attributes, parent=self.place.span, links=links).end()
         scope.answers.append(answer)
         if scope.parent is None:
@@ -265,8 +267,7 @@ class Session:
         options: Mapping[str, Any],
         context: CallContext,
     ) -> list[Call]:
-        if n < 1:
-            raise OptionError(f"cannot take {n} samples: ask for at least 1")
+        at_least(1, n=n)
         sampling = with_options(self.sampling, options)
         place, messages = self.place, as_messages(prompt)
         digest = request_digest(context.model.name, messages, sampling)
@@ -310,6 +311,7 @@ class Session:
         return context
 
     def _open(self, parent: BranchHandle | None, attributes: Mapping[str, Any]) -> Branch:
+        check_names(attributes)
         above = self.place.branch if parent is None else _own(parent)
         index, path = above.next_child()
         branch = Branch(path, None, self.seed, above)

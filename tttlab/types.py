@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 
 from tttlab.answers import FINAL_ANSWER, Extractor
+from tttlab.checks import at_least
+from tttlab.errors import OptionError
 
 if TYPE_CHECKING:
     from tttlab.events import TokenDelta
@@ -120,6 +122,14 @@ class Sampling:
     grammar: str | None = None
     """A GBNF grammar that constrains the output, where the model takes one."""
 
+    def __post_init__(self) -> None:
+        at_least(0, temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, min_p=self.min_p)
+        at_least(0, logprobs=self.logprobs)
+        at_least(1, max_tokens=self.max_tokens)
+        stop = _untyped(self.stop)
+        if isinstance(stop, str):  # One stop string is not a sequence of letters.
+            object.__setattr__(self, "stop", (stop,))
+
 
 SAMPLING_OPTIONS: tuple[str, ...] = tuple(item.name for item in fields(Sampling))
 
@@ -182,13 +192,23 @@ class Problem:
     """Stable over runs; a digest of the prompt unless the task gives one."""
 
     def __post_init__(self) -> None:
+        prompt, reference = _untyped(self.prompt), _untyped(self.reference)
+        if not isinstance(prompt, str):
+            raise OptionError(f"the prompt is {type(prompt).__name__} {prompt!r:.60}, and must be a text")
+        if reference is not None and not isinstance(reference, str):
+            object.__setattr__(self, "reference", str(reference))
         if not self.id:
-            digest = hashlib.sha256(self.prompt.encode()).hexdigest()
+            digest = hashlib.sha256(self.prompt.encode(errors="surrogatepass")).hexdigest()
             object.__setattr__(self, "id", f"sha256:{digest[:16]}")
 
     def extract(self, text: str) -> str | None:
         """The normalised answer found in `text`, or None where there is none (an abstention)."""
         return self.extractor(text)
+
+
+def _untyped(value: object) -> object:
+    """What callers without a type checker may have passed."""
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ _SQL = """
 SELECT runs.problem_id, runs.reference, calls.answer, calls.mean_logprob
 FROM calls JOIN runs USING (run_id)
 WHERE run_id IN (SELECT unnest($run_ids)) AND calls.status = 'ok' AND calls.role = 'generator'
+    AND calls.channel_source = 'model'
 ORDER BY list_position($run_ids, run_id), calls.ordinal
 """
 

@@ -44,6 +44,8 @@ def resolve_strategy(strategy: str | Strategy, parameters: Mapping[str, Any]) ->
         if parameters:
             unknown = ", ".join(sorted(parameters))
             raise OptionError(f"parameters ({unknown}) go with a strategy's name; this strategy is an object already")
+        if inspect.isclass(strategy):
+            raise OptionError(f"{strategy.__name__} is a class: make a strategy of it, {strategy.__name__}()")
         if not callable(strategy):
             raise OptionError(f"{strategy!r} is not a strategy: give a name, or an async function of (problem, think)")
         if inspect.isfunction(strategy) and not inspect.iscoroutinefunction(strategy):
@@ -69,11 +71,11 @@ def read_value(what: str, value: Any, declared: str) -> Any:
         return None
     for word, kind in (("int", int), ("float", float)):
         if word in declared and "str" not in declared:
-            if isinstance(value, bool) or (kind is int and isinstance(value, float) and value != int(value)):
+            if isinstance(value, bool) or (kind is int and isinstance(value, float) and not value.is_integer()):
                 raise OptionError(f"{what} is a number ({word}), not {value!r}")
             try:
                 return kind(value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise OptionError(f"{what} is a number ({word}), not {value!r}") from None
     return value
 
