@@ -1,4 +1,4 @@
-"""Makes docs/strategies.md from the strategies themselves: `python -m tests.strategies_page` writes it, a test compares."""
+"""Makes docs/strategies.md from the code: `python -m tests.strategies_page` writes it, a test compares."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ INTRODUCTION = """\
 # Strategies
 
 Ways of spending compute at test time, one file each in `tttlab/strategies/`. Run one by its name
-(`%%think -s tree_of_thought -p depth=2`, `tttlab.think(..., strategy="tree_of_thought", depth=2)`) or as an object. Every
-one proposes an answer whenever it would give another, so that each run is a whole curve of answers against compute, and a
-run that meets its budget returns its best answer so far. `think.solve` runs one inside another.
+(`%%think -s tree_of_thought -p depth=2`, `tttlab.think(..., strategy="tree_of_thought", depth=2)`) or as an object.
+Every one proposes an answer whenever it would give another, so that each run is a whole curve of answers against
+compute, and a run that meets its budget returns its best answer so far. `think.solve` runs one inside another.
 
 This page is made from the code: `python -m tests.strategies_page`.
 """

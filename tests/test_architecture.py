@@ -23,7 +23,7 @@ LAYERS = [
     ["runner"],
     ["recording", "run"],
     ["provenance", "session", "abilities"],
-    ["call", "branches", "execution"],
+    ["call", "branches", "execution", "concurrency"],
     ["strategies", "verifiers", "models"],
     ["store", "sandbox"],
     ["tracing"],

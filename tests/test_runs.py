@@ -14,7 +14,7 @@ from tttlab.budget import Budget
 from tttlab.errors import CallError, OptionError, RunFailed
 from tttlab.events import Finish, UsageUpdate
 from tttlab.portal import portal
-from tttlab.progress import CallStarted, Proposed, RunEnded, RunStarted, Streamed
+from tttlab.progress import CallEnded, CallStarted, Proposed, RunEnded, RunStarted, Streamed
 from tttlab.runner import Runner, plan
 from tttlab.strategies.self_consistency import SelfConsistency
 from tttlab.types import Capabilities, Message, Price, Problem, Usage, Verdict
@@ -517,3 +517,25 @@ def test_a_forked_child_thinks_with_a_loop_of_its_own():
     child.start()
     assert queue.get(timeout=30) == "56"
     child.join()
+
+
+@pytest.mark.parametrize("cut", ["budget", "stop"])
+def test_a_run_that_is_cut_still_counts_the_samples_that_had_finished(cut):
+    def first_stalls(request, position):
+        return 30 if request is model.requests[0] else 0
+
+    def stop_when_three_have_ended(event):
+        ended.extend([event] if isinstance(event, CallEnded) and event.status == "ok" else [])
+        if cut == "stop" and len(ended) == 3:
+            runner.stop()
+
+    ended = []
+    model = Speaker(answers("1", "54", "56", "56"), pause=first_stalls)
+    budget = "0.3 s" if cut == "budget" else None
+    runner = Runner(
+        plan("x", strategy="self_consistency", samples=4, model=model, budget=budget), stop_when_three_have_ended
+    )
+    run = portal().call(runner.run)
+    assert run.status == ("budget" if cut == "budget" else "stopped")
+    assert [point.value for point in run.curve] == ["54", "54", "56"]
+    assert model.in_flight == 0

@@ -59,8 +59,18 @@ def until(holds):
     return found
 
 
+_before = set()
+
+
+@pytest.fixture(autouse=True)
+def others():
+    """Other tests' processes, a kernel say, are not this test's."""
+    _before.clear()
+    _before.update(row[0] for row in mine())
+
+
 def mine():
-    """The processes below this one, by their parents."""
+    """The processes below this one, by their parents, that began with the test."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()]
     below, grown = {str(os.getpid())}, True
@@ -70,7 +80,8 @@ def mine():
             if parent in below and pid not in below:
                 below.add(pid)
                 grown = True
-    return [row for row in rows if row[0] in below and row[0] != str(os.getpid()) and not row[2].startswith("ps ")]
+    begun = below - _before - {str(os.getpid())}
+    return [row for row in rows if row[0] in begun and not row[2].startswith("ps ")]
 
 
 def test_a_program_gives_what_it_prints_and_says_what_kept_it_in():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tttlab", description="A Jupyter-native lab for test-time compute.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('tttlab')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     quickstart = commands.add_parser("quickstart", help="run the quickstart notebook on the embedded model")
@@ -39,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     quickstart.set_defaults(run=_quickstart)
 
     think = commands.add_parser("think", help="run a strategy on a prompt and print what came of it")
-    think.add_argument("prompt")
+    think.add_argument("prompt", help="the question, in quotation marks")
     think.add_argument("-s", "--strategy", help="the strategy (direct)")
     think.add_argument(
         "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the strategy"
@@ -48,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     think.add_argument("--budget", help="'2000 tokens', '30 s', '8 calls', '$0.05'")
     think.add_argument("--seed", type=int, default=0)
     think.add_argument("--reference", help="the right answer, if it is known")
+    think.add_argument("--extract", help="how the answer is found in a text: final_answer, last_number, boxed ...")
     think.set_defaults(run=_think)
 
     sql = commands.add_parser("sql", help="ask the store a question in SQL")
@@ -89,6 +92,7 @@ def _think(options: argparse.Namespace) -> int:
             budget=options.budget,
             seed=options.seed,
             reference=options.reference,
+            extract=options.extract,
             observer=follower.observe,
             while_waiting=follower.pump,
             **parameters,
@@ -107,7 +111,8 @@ def _print_run(run: Run, follower: Follower) -> None:
     follower.take_in()
     follower.close(None)
     remember(run, follower.transcript.calls)
-    print(run_bundle(run)["text/plain"])
+    *said, magic = run_bundle(run)["text/plain"].splitlines()
+    print("\n".join([*said, f'tttlab sql "{magic.removeprefix("%traces ")}"']))
 
 
 def _sql(options: argparse.Namespace) -> int:

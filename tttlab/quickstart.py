@@ -95,7 +95,7 @@ def _report(executed: Path, folder: Path, since: datetime) -> None:
 def _measured(row: Mapping[str, Any]) -> str:
     return (
         f"\nMeasured on {row['problems']} products of one-digit numbers, {row['samples']} samples each:\n"
-        f"one sample is right {row['one_sample']:.0%} of the time, the majority {row['majority']:.0%}\n"
+        f"one sample is right {row['one_sample']:.0%} of the time, the vote of all of them on {row['right']} problems\n"
         "(with intervals, and what that does not show, in the notebook).\n"
     )
 
@@ -114,7 +114,8 @@ GROUP BY answer ORDER BY samples DESC LIMIT 8"""
 
 
 _MEASURED = """
-SELECT count(*) AS problems, any_value(samples) AS samples, avg(share) AS one_sample, avg(correct::INTEGER) AS majority
+SELECT count(*) AS problems, any_value(samples) AS samples, avg(share) AS one_sample,
+       sum(correct::INTEGER)::INTEGER AS "right"
 FROM (
     SELECT run_id, any_value(runs.correct) AS correct, count(*) AS samples,
            avg(coalesce(calls.answer = reference, false)::INTEGER) AS share

@@ -17,6 +17,7 @@ from tttlab.branches import PLACE, Branch, Place, Scope, at, check_names, openin
 from tttlab.budget import Budget
 from tttlab.call import Call, CallContext
 from tttlab.checks import at_least
+from tttlab.concurrency import cancel_all, has_result, in_order
 from tttlab.errors import BudgetExhausted, CallError, OptionError, nearest
 from tttlab.execution import run_traced
 from tttlab.identity import IdentityCounter, call_seed, request_digest
@@ -121,7 +122,7 @@ class Session:
             async with aclosing(self._delivering(calls, tasks, order)) as completions:
                 yield completions
         finally:
-            await _cancel(tasks)
+            await cancel_all(tasks)
             for call in calls:
                 call.discard()
 
@@ -170,7 +171,7 @@ class Session:
         try:
             return list(await asyncio.gather(*tasks))
         finally:
-            await _cancel(tasks)
+            await cancel_all(tasks)
 
     async def verify(self, verifier: Verifier, problem: Problem, candidate: str) -> Verdict:
         """See `Think.verify`. The verifier is given the problem with its reference, which the strategy has not."""
@@ -288,18 +289,28 @@ class Session:
         self, calls: Sequence[Call], tasks: Sequence[asyncio.Task[Completion]], order: Literal["index", "finished"]
     ) -> AsyncGenerator[Completion]:
         failures: list[CallError] = []
-        async for index in _in_order(tasks, order):
-            try:
-                completion = tasks[index].result()
-            except CallError as error:
-                failures.append(error)
-                continue
-            calls[index].deliver(self.sequence.next())
-            self.place.scope.deliver(completion)
-            self.tell(Spent(self.meter.spent, self.meter.seconds))
-            yield completion
+        left = dict(enumerate(tasks))
+        try:
+            async for index in in_order(tasks, order):
+                try:
+                    completion = left.pop(index).result()
+                except CallError as error:
+                    failures.append(error)
+                    continue
+                yield self._deliver(calls[index], completion)
+        except asyncio.CancelledError:
+            # A run that is cut is still given what has finished: it was paid for, and may change the best answer.
+            for index in [index for index, task in left.items() if has_result(task)]:
+                yield self._deliver(calls[index], left[index].result())
+            raise
         if failures and len(failures) == len(tasks):
             raise failures[0]
+
+    def _deliver(self, call: Call, completion: Completion) -> Completion:
+        call.deliver(self.sequence.next())
+        self.place.scope.deliver(completion)
+        self.tell(Spent(self.meter.spent, self.meter.seconds))
+        return completion
 
     async def _context_of(self, model: Model | str | None) -> CallContext:
         """The context of calls to another model than the run's, which is loaded off the loop where it is named."""
@@ -360,32 +371,6 @@ async def _ask(verifier: Verifier, problem: Problem, candidate: str, think: Any)
     if isinstance(verdict, Verdict):
         return verdict
     return Verdict(score=None, error=f"the verifier gave no Verdict, but {verdict!r:.80}")
-
-
-async def _in_order(tasks: Sequence[asyncio.Task[Any]], order: Literal["index", "finished"]) -> AsyncIterator[int]:
-    if order == "index":
-        for index, task in enumerate(tasks):
-            await asyncio.wait([task])
-            yield index
-        return
-    pending = set(tasks)
-    while pending:
-        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for index, task in enumerate(tasks):
-            if task in done:
-                yield index
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    running = [task for task in tasks if not task.done()]
-    for task in running:
-        task.cancel()
-    if running:
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait(running)
-    for task in tasks:
-        if task.done() and not task.cancelled():
-            task.exception()
 
 
 def with_options(sampling: Sampling, options: Mapping[str, Any]) -> Sampling:

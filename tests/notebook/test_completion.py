@@ -2,14 +2,16 @@
 
 import pytest
 
+from tttlab.strategies import strategy_names
+
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
         ("%%think --str", ["--strategy"]),
-        ("%%think -s self", ["self_consistency"]),
-        ("%%think -s ", ["chain_of_thought", "direct", "mine", "self_consistency"]),
-        ("%%think --strategy=chain", ["chain_of_thought"]),
+        ("%%think -s self", ["self_consistency", "self_refine"]),
+        ("%%think -s ", sorted(["mine", *strategy_names()])),
+        ("%%think --strategy=chain", ["chain_of_thought", "chain_of_verification"]),
         ("%%think -s self_consistency -p sam", ["samples="]),
         (
             "%%think --strategy self_consistency -p samples=3 -p ",

@@ -71,7 +71,7 @@ def test_how_a_run_ended_is_said_plainly():
         assert "Failed: scripted: the script fails here, after 2 tokens" in text
         assert "a b" in text
     for text in shown(think(Reply(text=""))):
-        assert "No answer was found in what the model said." in text
+        assert "The strategy proposed no answer." in text
 
 
 def test_votes_are_shown_most_first_and_not_all_of_them():

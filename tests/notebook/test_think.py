@@ -76,7 +76,7 @@ REFUSED = [
     ("%%think -m quick -x\nx", "no option -x"),
     ("%%think -m quick direct\nx", "'direct' belongs to no option"),
     ("%%think -m quick -s self_consitency\nx", "'self_consistency'"),
-    ("%%think -m quick -s reply_of_mine\nx", "chain_of_thought"),
+    ("%%think -m quick -s reply_of_mine\nx", "did you mean"),
     ("%%think -m quikc\nx", "'quick'"),
     ("%%think -m quick --budget '5 tokns'\nx", "'tokens'"),
     ("%%think -m quick --budget 5\nx", "no unit"),

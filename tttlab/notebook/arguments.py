@@ -33,6 +33,8 @@ def read_options(parser: argparse.ArgumentParser, words: list[str]) -> argparse.
     if unknown:
         stray = next((word for word in unknown if word.startswith("-")), unknown[0])
         if not stray.startswith("-"):
+            if "=" in stray:
+                raise OptionError(f"{stray!r} belongs to no option: for a parameter of the strategy write -p {stray}")
             raise OptionError(f"{stray!r} belongs to no option: put a value of several words in quotation marks")
         raise no_option(stray.partition("=")[0], parser)
     return options

@@ -25,7 +25,7 @@ def ending(run: Run) -> str | None:
         return f"Stopped: {kept}."
     if run.status == "failed":
         return f"Failed: {legible(run.error or 'without a word')}"
-    return None if run.answer is not None else "No answer was found in what the model said."
+    return None if run.answer is not None else "The strategy proposed no answer."
 
 
 def votes(run: Run) -> list[tuple[str, float]]:

@@ -62,6 +62,7 @@ class TttlabMagics(Magics):
         "--budget",
         metavar="LIMIT",
         nargs="+",
+        action="append",
         help='stop when this is spent: "2000 tokens", "30 s", "8 calls", $0.05, or several: "2000 tokens, 30 s"',
     )
     @argument("--seed", type=int, default=0, metavar="N", help="another seed is another run (default: 0)")
@@ -137,7 +138,7 @@ class TttlabMagics(Magics):
                 **strategy_parameters(given.parameter),
                 "strategy": None if given.strategy is None else strategy_called(given.strategy, namespace),
                 "model": None if given.model is None else model_called(given.model, namespace),
-                "budget": None if given.budget is None else " ".join(given.budget),
+                "budget": None if given.budget is None else ", ".join(" ".join(words) for words in given.budget),
                 "seed": given.seed,
                 "reference": given.reference,
                 "extract": given.extract,
