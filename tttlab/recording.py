@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -54,8 +56,22 @@ def connect(traces: str | Path | None = None) -> DuckDBPyConnection:
     from tttlab.store.segments import SegmentWriter
 
     flush()
-    store = store_folder() if traces is None else Path(traces).expanduser().absolute() / "store"
-    if traces is None or store.parent.is_dir():
+    default = store_folder()
+    store = default if traces is None else Path(traces).expanduser().absolute() / "store"
+    if store == default:
         with suppress(OSError):  # Made before anything is recorded, so that what is recorded later appears by itself.
             SegmentWriter(store).prepare()
     return connect_store(store)
+
+
+def _forget() -> None:
+    """In a forked child: what the parent recorded is the parent's to write, and its threads are not here."""
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held it, and nobody here would give it back
+    _lock = Lock()
+    for recorder in _recorders.values():
+        atexit.unregister(recorder.journal.close)
+    _recorders.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,6 +1,7 @@
 """What is recorded comes back as it was, from any state of the store."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.store.recorded import record, span, token
+from tttlab.errors import StoreError
 from tttlab.events import ChunkDelta, TokenDelta
+from tttlab.store.compaction import compact
 from tttlab.store.database import connect
 from tttlab.store.journal import Journal
 
@@ -212,8 +215,36 @@ def test_what_cannot_be_written_is_kept_within_a_bound(tmp_path, monkeypatch):
         journal.flush()
     assert sum(table.nbytes for _, table in journal._unwritten) <= 50_000
     assert "rows were given up" in journal.trouble
-    journal._unwritten.clear()
+    (tmp_path / "blocked").unlink()
+    journal.flush()
+    assert "cannot be written to" not in journal.trouble
+    assert "rows were given up" in journal.trouble
     journal.close()
+
+
+def test_what_was_never_written_is_said_on_stderr_at_the_end(tmp_path):
+    (tmp_path / "blocked").write_text("")
+    code = f"""
+import sys
+sys.path.insert(0, {str(Path.cwd())!r})
+from pathlib import Path
+from tests.store.recorded import record
+from tttlab.store.journal import Journal
+record(Journal(Path({str(tmp_path / "blocked" / "store")!r})), 3)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr.startswith("tttlab: 4 rows were given up, because the store in ")
+    assert "could not be written to (Not a directory)" in ended.stderr
+
+
+def test_segments_that_are_removed_under_a_living_journal_are_recorded_again(journal):
+    record(journal, 3, number=1)
+    journal.flush()
+    shutil.rmtree(journal.folder / "segments")
+    record(journal, 4, number=2)
+    journal.flush()
+    assert journal.trouble is None
+    assert rows(journal.folder, "SELECT count(*) FROM tokens") == [(4,)]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a small disk needs root")
@@ -236,6 +267,9 @@ def test_a_full_disk_loses_nothing_that_was_published(tmp_path):
         published = rows(disk / "store", "SELECT count(*) FROM tokens")[0][0]
         assert published % 2000 == 0
         assert published > 0
+        with pytest.raises(StoreError, match="could not be compacted"):
+            compact(disk / "store")
+        assert list((disk / "store" / "archives").iterdir()) == []
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         journal.flush()
         assert journal.trouble is None

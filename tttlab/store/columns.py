@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, zip_longest
 from operator import attrgetter
 from typing import Any, cast
 
 import pyarrow as pa
 
-from tttlab.events import Alternatives, ChunkDelta, Delta, TokenDelta
+from tttlab.events import NO_ALTERNATIVES, Alternatives, ChunkDelta, Delta, TokenDelta
 from tttlab.tracing import names
 from tttlab.tracing.rows import SpanRow
 
@@ -81,18 +81,21 @@ _OWN: tuple[tuple[str, pa.DataType, Callable[[SpanRow], Any]], ...] = (
     ("dropped_links", pa.int32(), attrgetter("dropped_links")),
 )
 
+DEEPEST = 50
+"""How many levels of a nested attribute are kept, where not all can be."""
+
 SPANS = pa.schema([(name, kind) for name, kind, _ in (*_OWN, *PROMOTED)])
 
 
 def _always(name: str, kind: pa.DataType) -> pa.Field:
-    """A column without NULLs: Parquet then keeps no levels for it."""
+    """A column without NULLs, since tttlab itself gives its values: Parquet then keeps no levels for it."""
     return pa.field(name, kind, nullable=False)
 
 
 _TOP = pa.list_(
     _always(
         "element",
-        pa.struct([("token_id", pa.int32()), _always("text", pa.string()), _always("logprob", pa.float32())]),
+        pa.struct([("token_id", pa.int32()), ("text", pa.string()), ("logprob", pa.float32())]),
     )
 )
 TOKENS = pa.schema(
@@ -101,14 +104,14 @@ TOKENS = pa.schema(
         _always("span_key", pa.uint64()),
         _always("position", pa.int32()),
         _always("sequence", pa.int64()),
-        _always("channel", pa.string()),
-        _always("text", pa.string()),
+        ("channel", pa.string()),
+        ("text", pa.string()),
         ("token_id", pa.int32()),
         ("logprob", pa.float32()),
         ("top", _TOP),
-        _always("time_ns", pa.int64()),
+        ("time_ns", pa.int64()),
         _always("granularity", pa.string()),
-        _always("merged", pa.bool_()),
+        ("merged", pa.bool_()),
         ("chunk_tokens", pa.int32()),
     ]
 )
@@ -124,12 +127,12 @@ def spans_table(rows: Sequence[SpanRow]) -> pa.Table:
 
 def tokens_table(run_id: str, span_key: int, first: int, sequences: Sequence[int], events: Sequence[Delta]) -> pa.Table:
     """Deliveries of one call as columns; `first` is the position of the first of them."""
-    if isinstance(events[0], TokenDelta):
-        if [event.__class__ for event in events].count(TokenDelta) == len(events):
-            return _table(run_id, span_key, first, sequences, _of_tokens(cast("Sequence[TokenDelta]", events)))
-    elif [event.__class__ for event in events].count(ChunkDelta) == len(events):
-        return _table(run_id, span_key, first, sequences, _of_chunks(cast("Sequence[ChunkDelta]", events)))
-    return _mixed(run_id, span_key, first, sequences, events)
+    kinds = [isinstance(event, TokenDelta) for event in events]
+    if kinds.count(kinds[0]) < len(kinds):
+        return _mixed(run_id, span_key, first, sequences, events, kinds)
+    if kinds[0]:
+        return _table(run_id, span_key, first, sequences, _of_tokens(cast("Sequence[TokenDelta]", events)))
+    return _table(run_id, span_key, first, sequences, _of_chunks(cast("Sequence[ChunkDelta]", events)))
 
 
 def _table(run_id: str, span_key: int, first: int, sequences: Sequence[int], columns: dict[str, pa.Array]) -> pa.Table:
@@ -148,12 +151,12 @@ def _of_tokens(events: Sequence[TokenDelta]) -> dict[str, pa.Array]:
     return {
         "channel": _same_or_each([event.channel for event in events]),
         "text": _column([event.text for event in events], pa.string()),
-        "token_id": pa.array([event.token_id for event in events], pa.int32()),
-        "logprob": pa.array([event.logprob for event in events], pa.float32()),
+        "token_id": _column([event.token_id for event in events], pa.int32()),
+        "logprob": _column([event.logprob for event in events], pa.float32()),
         "top": _top([event.top for event in events]),
-        "time_ns": pa.array([event.time_ns for event in events], pa.int64()),
+        "time_ns": _column([event.time_ns for event in events], pa.int64()),
         "granularity": pa.repeat(pa.scalar("token"), len(events)),
-        "merged": pa.array([event.merged for event in events], pa.bool_()),
+        "merged": _column([event.merged for event in events], pa.bool_()),
         "chunk_tokens": pa.nulls(len(events), pa.int32()),
     }
 
@@ -166,18 +169,20 @@ def _of_chunks(events: Sequence[ChunkDelta]) -> dict[str, pa.Array]:
         "token_id": pa.nulls(count, pa.int32()),
         "logprob": pa.nulls(count, pa.float32()),
         "top": pa.nulls(count, _TOP),
-        "time_ns": pa.array([event.time_ns for event in events], pa.int64()),
+        "time_ns": _column([event.time_ns for event in events], pa.int64()),
         "granularity": pa.repeat(pa.scalar("chunk"), count),
         "merged": pa.repeat(pa.scalar(value=False), count),
-        "chunk_tokens": pa.array([event.tokens for event in events], pa.int32()),
+        "chunk_tokens": _column([event.tokens for event in events], pa.int32()),
     }
 
 
-def _mixed(run_id: str, span_key: int, first: int, sequences: Sequence[int], events: Sequence[Delta]) -> pa.Table:
+def _mixed(
+    run_id: str, span_key: int, first: int, sequences: Sequence[int], events: Sequence[Delta], kinds: Sequence[bool]
+) -> pa.Table:
     """A stream of both kinds is rare: one table for each stretch of one kind."""
     tables, start = [], 0
     for index in range(1, len(events) + 1):
-        if index == len(events) or events[index].__class__ is not events[start].__class__:
+        if index == len(events) or kinds[index] != kinds[start]:
             tables.append(tokens_table(run_id, span_key, first + start, sequences[start:index], events[start:index]))
             start = index
     return pa.concat_tables(tables)
@@ -186,14 +191,20 @@ def _mixed(run_id: str, span_key: int, first: int, sequences: Sequence[int], eve
 def _same_or_each(values: Sequence[str]) -> pa.Array:
     """Nearly every batch is of one channel: repeating it costs nothing a token."""
     first = values[0]
-    if values.count(first) == len(values):
-        return pa.repeat(pa.scalar(first, pa.string()), len(values))
-    return pa.array(values, pa.string())
+    if isinstance(first, str) and values.count(first) == len(values):
+        return pa.repeat(_column([first], pa.string())[0], len(values))
+    return _column(values, pa.string())
 
 
 def _top(tops: Sequence[Alternatives]) -> pa.Array:
-    token_ids = [top[0] for top in tops]
-    sizes = list(map(len, token_ids))
+    try:
+        sizes = [len(top[0]) for top in tops]
+        even = sizes == [len(top[1]) for top in tops] == [len(top[2]) for top in tops]
+    except (TypeError, LookupError):
+        even = False
+    if not even:
+        tops = [_even(top) for top in tops]
+        sizes = [len(top[0]) for top in tops]
     each = sizes[0]
     same = sizes.count(each) == len(sizes)
     if same and not each:
@@ -201,38 +212,51 @@ def _top(tops: Sequence[Alternatives]) -> pa.Array:
     offsets = range(0, each * len(sizes) + 1, each) if same else list(accumulate(sizes, initial=0))
     values = pa.StructArray.from_arrays(
         [
-            pa.array(list(chain.from_iterable(token_ids)), pa.int32()),
-            _column(list(chain.from_iterable([top[1] for top in tops])), pa.string()),
-            pa.array(list(chain.from_iterable([top[2] for top in tops])), pa.float32()),
+            _column(list(chain.from_iterable([top[number] for top in tops])), field.type)
+            for number, field in enumerate(_TOP.value_type)
         ],
         fields=list(_TOP.value_type),
     )
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=_TOP)
 
 
+def _even(top: Any) -> Alternatives:
+    """Alternatives whose columns have one length. What is no alternatives at all counts as none."""
+    try:
+        ids, texts, logprobs = top
+        rows = list(zip_longest(ids, texts, logprobs))
+    except (TypeError, ValueError):
+        return NO_ALTERNATIVES
+    return Alternatives(*zip(*rows, strict=True)) if rows else NO_ALTERNATIVES
+
+
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     try:
         return pa.array(values, kind)
-    except (UnicodeEncodeError, pa.ArrowException, OverflowError, TypeError):
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return pa.array([_fitting(value, kind) for value in values], kind)
 
 
 def _fitting(value: Any, kind: pa.DataType) -> Any:
-    """A value that its column takes: what does not fit is kept in the attributes alone."""
+    """A value that its column takes: what does not fit is NULL there, and an attribute of a span is still whole."""
     try:
         pa.scalar(value, kind)
     except UnicodeEncodeError:
         return storable(value)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
-        return str(value) if kind == pa.string() else None
+        return storable(str(value)) if kind == pa.string() else None
     return value
 
 
 def _first(attributes: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
     for key in keys:
         if (value := attributes.get(key)) is not None:
-            return value[0] if key == names.RESPONSE_FINISH_REASONS else value
+            return next(iter(value), None) if key == names.RESPONSE_FINISH_REASONS and _is_listed(value) else value
     return None
+
+
+def _is_listed(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
 def storable(text: str) -> str:
@@ -244,8 +268,8 @@ def as_json(value: Any) -> str:
     """JSON that DuckDB reads: no NaN, no lone surrogates, and whatever OpenTelemetry allows in an attribute."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
-    except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, default=_plain)
+    except (ValueError, TypeError, RecursionError):
+        text = json.dumps(_tame(value), ensure_ascii=False, default=_plain)
     return text if text.isascii() else storable(text)
 
 
@@ -257,11 +281,14 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, Sequence) else str(value)
 
 
-def _finite(value: Any) -> Any:
+def _tame(value: Any, depth: int = 0) -> Any:
+    """The same without NaN, without keys that are no text, and cut where it is too deep or holds itself."""
+    if depth > DEEPEST:
+        return "…"
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key if isinstance(key, str) else str(key): _tame(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
+        return [_tame(inner, depth + 1) for inner in value]
     return value

@@ -2,7 +2,8 @@
 
 One process at a time compacts, under a lock that it only tries for. Nothing published is written to again: a new
 archive is built under a temporary name, a new manifest is put in force by rename, and files go when no reader can need
-them. A process that is killed at any point leaves a store that is whole.
+them: nobody holds a lease on an older generation, and they were replaced a while ago. A process that is killed at any
+point leaves a store that is whole.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
 
 from tttlab.errors import StoreError
-from tttlab.store.database import connect, quoted, set_aside_damaged
+from tttlab.store.archives import SOURCES_SQL, archive_folder, archives_in, damage, publish_archive, quoted, sources_of
+from tttlab.store.database import connect, set_aside_damaged
 from tttlab.store.layout import tables_sql, views_sql
-from tttlab.store.manifest import Manifest, oldest_generation_read, read_manifest, write_manifest
+from tttlab.store.manifest import Manifest, manifest_path, oldest_generation_read, read_manifest, write_manifest
 from tttlab.store.segments import KINDS, Kind, pattern, segment_folder, segments
 
 STORAGE_VERSION = "v1.5.0"
@@ -28,6 +31,8 @@ STORAGE_VERSION = "v1.5.0"
 SMALL_BYTES = 64 * 2**20
 """Archives below this size are merged when there are `MERGED_AT_ONCE` of them."""
 MERGED_AT_ONCE = 4
+KEPT_SECONDS = 600.0
+"""How long a replaced file stays at least: a cursor may outlive its lease, and not every reader can write one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +45,27 @@ class _Sources:
     def __bool__(self) -> bool:
         return any(self.segments.values()) or len(self.archives) > 1
 
+    @property
+    def names(self) -> list[str]:
+        """The file names of all of it."""
+        return [*(path.name for kind in KINDS for path in self.segments[kind]), *self.archives]
 
-def compact(folder: Path, to: Path | None = None) -> bool:
+
+def compact(folder: Path, to: Path | None = None, *, kept_seconds: float = KEPT_SECONDS) -> bool:
     """Gather what is in segments into an archive; with `to`, also publish the whole store as one DuckDB file.
 
-    Returns whether this process did it: another that is at it already is left to it. Raises `StoreError`.
+    A file that an archive replaces stays for `kept_seconds`, and as long as a reader holds a lease on it. Returns
+    whether this process did it: another that is at it already is left to it. Raises `StoreError`; a store that cannot
+    be compacted is published as it is, with a warning.
     """
     folder = folder.absolute()
-    done = folder.is_dir() and _compacted(folder)
+    done = False
+    try:
+        done = folder.is_dir() and _compacted(folder, kept_seconds)
+    except StoreError as error:
+        if to is None:
+            raise
+        warnings.warn(f"{error}; it is published as it is", stacklevel=2)
     if to is not None:
         publish(folder, to)
     return done
@@ -77,10 +95,10 @@ def publish(folder: Path, target: Path) -> None:
         raise StoreError(f"the store could not be published as {target}: {str(error).splitlines()[0]}") from error
     finally:
         source.close()
-        temporary.unlink(missing_ok=True)
+        _remove_temporary(temporary)
 
 
-def _compacted(folder: Path) -> bool:
+def _compacted(folder: Path, kept_seconds: float) -> bool:
     lock = FileLock(folder / "compaction.lock")
     try:
         lock.acquire(timeout=0)
@@ -89,7 +107,7 @@ def _compacted(folder: Path) -> bool:
     except OSError as error:
         raise StoreError(f"the store in {folder} cannot be compacted: {error.strerror or error}") from error
     try:
-        _compact_locked(folder)
+        _compact_locked(folder, kept_seconds)
     except (duckdb.Error, OSError) as error:
         raise StoreError(f"the store in {folder} could not be compacted: {str(error).splitlines()[0]}") from error
     finally:
@@ -97,41 +115,60 @@ def _compacted(folder: Path) -> bool:
     return True
 
 
-def _compact_locked(folder: Path) -> None:
+def _compact_locked(folder: Path, kept_seconds: float) -> None:
     manifest = read_manifest(folder)
-    _clear_strays(folder, manifest)
-    set_aside_damaged(folder, manifest)
-    archived = set(manifest.segments)
-    sources = _Sources(
-        {kind: [path for path in segments(folder, kind) if path.name not in archived] for kind in KINDS},
-        _to_merge(folder, manifest),
-    )
-    if sources:
-        name = _build(folder, sources)
-        manifest = Manifest(
-            generation=manifest.generation + 1,
-            archives=(*(old for old in manifest.archives if old not in sources.archives), name),
-            segments=(*manifest.segments, *(path.name for kind in KINDS for path in sources.segments[kind])),
-            retired=(*manifest.retired, *sources.archives),
-        )
+    if not manifest_path(folder).exists():
+        # Before the first archive is there, so that one without a manifest is known to have lost it.
         write_manifest(folder, manifest)
-    _remove_unneeded(folder, manifest)
+    _clear_strays(folder, manifest)
+    sources = _sources(folder, manifest, set_aside_damaged(folder, manifest))
+    if sources:
+        manifest = _archived(folder, manifest, sources)
+    _remove_unneeded(folder, manifest, kept_seconds)
+
+
+def _sources(folder: Path, manifest: Manifest, damaged: set[str]) -> _Sources:
+    left_out = {*manifest.segments, *damaged}
+    found = {kind: [path for path in segments(folder, kind) if path.name not in left_out] for kind in KINDS}
+    return _Sources(found, _to_merge(folder, manifest))
+
+
+def _archived(folder: Path, manifest: Manifest, sources: _Sources) -> Manifest:
+    """Build an archive from these and put the manifest that names it in force."""
+    try:
+        name = _build(folder, manifest, sources)
+    except duckdb.Error:
+        # An archive that is damaged where its checksum does not tell must not hold up the segments for ever.
+        sources = replace(sources, archives=[])
+        if not sources:
+            return manifest
+        name = _build(folder, manifest, sources)
+    now = time.time()
+    manifest = Manifest(
+        generation=manifest.generation + 1,
+        archives=(*(old for old in manifest.archives if old not in sources.archives), name),
+        segments={**manifest.segments, **{path.name: now for kind in KINDS for path in sources.segments[kind]}},
+        retired={**manifest.retired, **dict.fromkeys(sources.archives, now)},
+    )
+    write_manifest(folder, manifest)
+    return manifest
 
 
 def _to_merge(folder: Path, manifest: Manifest) -> list[str]:
-    small = [name for name in manifest.archives if _size(folder / "archives" / name) < SMALL_BYTES]
+    paths = [archive_folder(folder) / name for name in manifest.archives]
+    small = [path.name for path in paths if not damage(path) and path.stat().st_size < SMALL_BYTES]
     return small if len(small) >= MERGED_AT_ONCE else []
 
 
-def _build(folder: Path, sources: _Sources) -> str:
-    archives = folder / "archives"
+def _build(folder: Path, manifest: Manifest, sources: _Sources) -> str:
+    archives = archive_folder(folder)
     archives.mkdir(exist_ok=True)
-    name = f"{time.time_ns() // 1_000_000}-{secrets.token_hex(4)}.duckdb"
-    temporary = archives / f"{name}.tmp"
+    temporary = archives / f"{secrets.token_hex(8)}.duckdb.tmp"
     connection = duckdb.connect(config={"threads": 1})
     try:
         connection.execute(f"ATTACH {quoted(temporary)} AS made (STORAGE_VERSION '{STORAGE_VERSION}')")
-        connection.execute(f"USE made; {tables_sql()}")
+        connection.execute(f"USE made; {tables_sql()}; {SOURCES_SQL}")
+        connection.execute("INSERT INTO sources SELECT unnest(?)", [_held(folder, manifest, sources)])
         for number, old in enumerate(sources.archives):
             connection.execute(f"ATTACH {quoted(archives / old)} AS old_{number} (READ_ONLY)")
             for kind in KINDS:
@@ -144,11 +181,19 @@ def _build(folder: Path, sources: _Sources) -> str:
             "FROM stored_spans AS ended WHERE ended.span_key = started.span_key AND ended.end_ns IS NOT NULL)"
         )
         connection.execute("USE memory; CHECKPOINT made; DETACH made")
+        connection.close()
+        _sync(temporary)
+        return publish_archive(temporary)
     finally:
         connection.close()
-    _sync(temporary)
-    temporary.replace(archives / name)
-    return name
+        _remove_temporary(temporary)
+
+
+def _held(folder: Path, manifest: Manifest, sources: _Sources) -> list[str]:
+    """What the new archive takes the place of: its sources, and theirs as far as the files are perhaps still there."""
+    still = {*manifest.segments, *manifest.retired}
+    before = set[str]().union(*(sources_of(archive_folder(folder) / name) for name in sources.archives))
+    return sorted({*sources.names, *(before & still)})
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, kind: Kind, files: Sequence[Path]) -> None:
@@ -156,24 +201,24 @@ def _insert(connection: duckdb.DuckDBPyConnection, kind: Kind, files: Sequence[P
     connection.execute(f"INSERT INTO stored_{kind} BY NAME FROM read_parquet([{listed}])")
 
 
-def _remove_unneeded(folder: Path, manifest: Manifest) -> None:
-    """Remove the files of what was archived or merged, if every living reader reads the manifest in force."""
+def _remove_unneeded(folder: Path, manifest: Manifest, kept_seconds: float) -> None:
+    """Remove the files that were replaced long enough ago, if every living reader reads the manifest in force."""
     oldest = oldest_generation_read(folder)
     if oldest is not None and oldest < manifest.generation:
         return
-    kept_segments = [name for name in manifest.segments if not _removed(_segment_path(folder, name))]
-    kept_retired = [name for name in manifest.retired if not _removed(folder / "archives" / name)]
-    if len(kept_segments) < len(manifest.segments) or len(kept_retired) < len(manifest.retired):
-        # The same generation: what readers see is the same with and without these names.
-        write_manifest(
-            folder,
-            Manifest(
-                generation=manifest.generation,
-                archives=manifest.archives,
-                segments=tuple(kept_segments),
-                retired=tuple(kept_retired),
-            ),
-        )
+    before = time.time() - kept_seconds
+    # The same generation: what readers see is the same with and without these names.
+    kept = replace(
+        manifest,
+        segments=_kept(manifest.segments, before, lambda name: _segment_path(folder, name)),
+        retired=_kept(manifest.retired, before, lambda name: archive_folder(folder) / name),
+    )
+    if kept != manifest:
+        write_manifest(folder, kept)
+
+
+def _kept(replaced: Mapping[str, float], before: float, path_of: Callable[[str], Path]) -> dict[str, float]:
+    return {name: when for name, when in replaced.items() if when > before or not _removed(path_of(name))}
 
 
 def _segment_path(folder: Path, name: str) -> Path:
@@ -192,11 +237,27 @@ def _removed(path: Path) -> bool:
 
 
 def _clear_strays(folder: Path, manifest: Manifest) -> None:
-    """Remove what a killed compaction left: archives that no manifest names."""
-    named = {*manifest.archives, *manifest.retired}
-    for path in (folder / "archives").glob("*.duckdb*"):
-        if path.name not in named:
-            _removed(path)
+    """Remove what a killed compaction left: temporaries, and an archive no manifest names that nothing would miss."""
+    for path in (*archive_folder(folder).glob("*.tmp*"), *folder.glob("manifest.*.tmp")):
+        _removed(path)
+    strays = [name for name in archives_in(folder) if name not in manifest.archives and name not in manifest.retired]
+    if not strays:
+        return
+    there = {path.name for kind in KINDS for path in segments(folder, kind)}
+    for name in manifest.archives:
+        path = archive_folder(folder) / name
+        if not damage(path):
+            there |= {name, *sources_of(path)}
+    for name in strays:
+        sources = sources_of(archive_folder(folder) / name)
+        if sources and sources <= there:
+            _removed(archive_folder(folder) / name)
+
+
+def _remove_temporary(path: Path) -> None:
+    """Remove a database that was not finished, with its log."""
+    for each in (path, path.with_name(f"{path.name}.wal")):
+        _removed(each)
 
 
 def _sync(path: Path) -> None:
@@ -205,10 +266,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

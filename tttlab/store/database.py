@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import warnings
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 
+from tttlab.store.archives import archive_folder, damage, quoted
 from tttlab.store.layout import tables_sql, views_sql
 from tttlab.store.manifest import Lease, Manifest, read_manifest
-from tttlab.store.segments import KINDS, SEED, Kind, is_whole, pattern, segment_folder, segments
+from tttlab.store.segments import (
+    KINDS,
+    SEED,
+    Kind,
+    is_seed,
+    is_whole,
+    make_seed,
+    pattern,
+    segment_folder,
+    segments,
+)
 
 JSON_COLUMNS = ("attributes", "events", "links", "resource")
 """Parquet knows them as text."""
-
-_known_whole: set[Path] = set()
 
 
 def connect(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -28,14 +38,18 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     # Warnings go through Python; a progress bar would be drawn over a notebook's output.
     connection.execute("SET enable_progress_bar = false")
+    connection.execute(f"CREATE SCHEMA nothing; USE nothing; {tables_sql()}; USE memory.main")
+    # Where `mend` finds it, from any cursor of this connection.
+    connection.execute(f"CREATE VIEW store_folder AS SELECT {quoted(folder)} AS folder")
     if not folder.is_dir():
-        _define(connection, folder, Manifest(), [], set())
+        _define(connection, folder, Manifest())
+        _define_views(connection)
         return connection
     lease = Lease(folder)
     try:
         manifest = read_manifest(folder)
-        attached = _attach(connection, folder, manifest)
-        _define(connection, folder, manifest, attached, set_aside_damaged(folder, manifest))
+        _define(connection, folder, manifest)
+        _define_views(connection)
         lease.hold(manifest.generation)
     except BaseException:
         lease.release()
@@ -45,19 +59,30 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def set_aside_damaged(folder: Path, manifest: Manifest) -> set[str]:
+def mend(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Look for damage that came after `connect`, set it aside with a warning, and leave it out of the views.
+
+    Reads every file of the store. Returns whether `connection` is one to a store; its lease stays as it is, which is
+    the wider claim. Raises `duckdb.Error` and `StoreError`.
+    """
+    try:
+        found = connection.cursor().execute("SELECT folder FROM memory.main.store_folder").fetchone()
+    except duckdb.CatalogException:
+        return False
+    if found is None or not (folder := Path(found[0])).is_dir():
+        return False
+    _define(connection.cursor(), folder, read_manifest(folder), again=True)
+    return True
+
+
+def set_aside_damaged(folder: Path, manifest: Manifest, *, again: bool = False) -> set[str]:
     """Move segments whose bytes are not those that were written to `damaged/`; returns the names of all found."""
     damaged = set()
-    archived = set(manifest.segments)
     for kind in KINDS:
         for path in segments(folder, kind):
-            if path in _known_whole or path.name in archived:
-                continue
-            if is_whole(path):
-                _known_whole.add(path)
-                continue
-            damaged.add(path.name)
-            _set_aside(folder, path)
+            if path.name not in manifest.segments and not is_whole(path, again=again):
+                damaged.add(path.name)
+                _set_aside(folder, path)
     return damaged
 
 
@@ -68,59 +93,67 @@ def _set_aside(folder: Path, path: Path) -> None:
         where = f"it was moved to {folder / 'damaged'}"
     except OSError:
         where = "it is left out"
-    warnings.warn(f"{path.name} in {path.parent} is damaged: {where}; everything else is read", stacklevel=4)
+    warnings.warn(f"{path.name} in {path.parent} is damaged: {where}; everything else is read", stacklevel=5)
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> list[str]:
+def _define(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, *, again: bool = False) -> None:
+    """Say what the stored rows are: those of the archives, and those of the segments that are there at each query."""
+    attached = _attach(connection, folder, manifest, again=again)
+    hidden = sorted({*manifest.segments, *set_aside_damaged(folder, manifest, again=again)})
+    for kind in KINDS:
+        sources = [f"SELECT * FROM {alias}.stored_{kind}" for alias in attached]
+        sources.append(_live(folder, kind, hidden))
+        rows = " UNION ALL BY NAME ".join(sources)
+        connection.execute(f"CREATE OR REPLACE VIEW memory.main.stored_{kind} AS {rows}")
+
+
+def _define_views(connection: duckdb.DuckDBPyConnection) -> None:
+    for statement in views_sql():
+        connection.execute(statement)
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, *, again: bool) -> list[str]:
+    names = {name for (name,) in connection.execute("SELECT database_name FROM duckdb_databases()").fetchall()}
     attached = []
-    for number, name in enumerate(manifest.archives, 1):
-        path, alias = folder / "archives" / name, f"archive_{number}"
+    for name in manifest.archives:
+        path, alias = archive_folder(folder) / name, f'"{name}"'
+        if reason := damage(path, again=again):
+            _leave_out_archive(path, reason)
+            continue
         try:
-            connection.execute(f"ATTACH {quoted(path)} AS {alias} (READ_ONLY)")
+            if name not in names:
+                connection.execute(f"ATTACH {quoted(path)} AS {alias} (READ_ONLY)")
             connection.execute(f"SELECT (SELECT count(*) FROM {alias}.stored_spans LIMIT 1)")
         except duckdb.Error as error:
-            _leave_out_archive(path, error)
+            _leave_out_archive(path, str(error).splitlines()[0])
             continue
         attached.append(alias)
     return attached
 
 
-def _leave_out_archive(path: Path, error: duckdb.Error) -> None:
-    reason = str(error).splitlines()[0]
+def _leave_out_archive(path: Path, reason: str) -> None:
     warnings.warn(
-        f"the archive {path} cannot be read and is left out ({reason}); everything else is read",
-        stacklevel=5,
+        f"the archive {path} cannot be read and is left out ({reason}); everything else is read", stacklevel=5
     )
-
-
-def _define(
-    connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, attached: list[str], damaged: set[str]
-) -> None:
-    hidden = sorted({*manifest.segments, *damaged})
-    empty = not all((segment_folder(folder, kind) / SEED).is_file() for kind in KINDS)
-    if empty:
-        connection.execute(f"CREATE SCHEMA nothing; USE nothing; {tables_sql()}; USE memory.main")
-    for kind in KINDS:
-        sources = [f"SELECT * FROM {alias}.stored_{kind}" for alias in attached]
-        sources.append(f"SELECT * FROM nothing.stored_{kind}" if empty else _live(folder, kind, hidden))
-        connection.execute(f"CREATE VIEW stored_{kind} AS {' UNION ALL BY NAME '.join(sources)}")
-    for statement in views_sql():
-        connection.execute(statement)
 
 
 def _live(folder: Path, kind: Kind, hidden: list[str]) -> str:
     """A query over the segments that are there when it runs, those that an archive holds left out."""
     here = segment_folder(folder, kind)
     typed = f" REPLACE ({', '.join(f'{name}::JSON AS {name}' for name in JSON_COLUMNS)})" if kind == "spans" else ""
+    if here.is_dir():
+        with suppress(OSError):
+            make_seed(folder, kind)
+    if is_seed(here / SEED, kind):
+        files = "*.parquet"
+    elif segments(folder, kind):
+        files = "[1-9]*.parquet"  # Segments begin with a time; the seed, which cannot be repaired here, does not.
+    else:
+        return f"SELECT * FROM memory.nothing.stored_{kind}"
     query = (
-        f"SELECT * EXCLUDE (filename){typed} FROM read_parquet({quoted(pattern(here) + '/*.parquet')}, filename = true)"
+        f"SELECT * EXCLUDE (filename){typed} FROM read_parquet({quoted(f'{pattern(here)}/{files}')}, filename = true)"
     )
     if hidden:
         listed = ", ".join(map(quoted, hidden))
         query += f" WHERE parse_filename(filename) NOT IN ({listed})"
     return query
-
-
-def quoted(value: str | Path) -> str:
-    """A SQL string literal."""
-    return "'" + str(value).replace("'", "''") + "'"

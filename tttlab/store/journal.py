@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - pyarrow's first array imports it, too late when the interpreter ends
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from tttlab.events import Delta
 from tttlab.tracing.rows import SpanRow
-from tttlab.tracing.tokens import TokenBuffer
+from tttlab.tracing.tokens import NoTokens, TokenBuffer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,60 +30,123 @@ SEGMENTS_BEFORE_COMPACTION = 200
 
 
 class Journal:
-    """Records into the store in `folder`. Spans and tokens may come from any thread.
+    """Records into the store in `folder`. Spans and tokens may come from any thread; its own alone writes them.
 
-    What cannot be written (a full disk, a read-only folder) is kept in memory, up to a bound, and tried again;
-    `trouble` says so, and nothing is raised: a run does not fail because its record does.
+    What cannot be written (a full disk, a read-only folder) is kept in memory, up to a bound, and tried again; a row
+    that no table takes is dropped. `trouble` says so, and nothing is raised: a run does not fail because its record
+    does.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.trouble: str | None = None
         self._spans: list[SpanRow] = []
         self._buffers: dict[int, TokenBuffer] = {}
         self._unwritten: list[tuple[Kind, pa.Table]] = []
+        self._blocked: str | None = None
         self._given_up = 0
+        self._given_up_because = ""
+        self._dropped = 0
+        self._dropped_because = ""
+        self._uncompacted: str | None = None
         self._written = 0
         self._writer: SegmentWriter | None = None
-        self._flushing = threading.Lock()
-        self._closed = threading.Event()
+        # A queue in C and locks that are used once: an interrupt of who asks can leave neither of them held.
+        self._asked: SimpleQueue[threading.Lock] = SimpleQueue()
+        self._closing = False
         self._compaction: threading.Thread | None = None
         self._thread = threading.Thread(target=self._keep_flushing, name="tttlab-journal", daemon=True)
         self._thread.start()
         atexit.register(self.close)
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps the record from being whole, in words for the user; None if nothing does."""
+        said = []
+        if self._blocked:
+            said.append(
+                f"the store in {self.folder} cannot be written to ({self._blocked}): "
+                "what is recorded waits in memory and is tried again"
+            )
+        if self._given_up:
+            said.append(
+                f"{_rows_were(self._given_up)} given up, because the store in {self.folder} could not be written to "
+                f"({self._given_up_because})"
+            )
+        if self._dropped:
+            said.append(
+                f"{_rows_were(self._dropped)} left out of the store in {self.folder} that it cannot hold "
+                f"({self._dropped_because})"
+            )
+        if self._uncompacted:
+            said.append(f"{self._uncompacted}; its segments stay as they are")
+        return "; ".join(said) or None
 
     def span(self, row: SpanRow) -> None:
         """Record a span that has started or ended."""
         self._spans.append(row)
 
     def token_buffer(self, run_id: str, span_id: str) -> TokenBuffer:
-        """A buffer for the deliveries of one call."""
+        """A buffer for the deliveries of one call; one that keeps nothing if the call's span is not recorded."""
+        if int(span_id, 16) == 0:
+            return NoTokens(run_id, span_id)
         buffer = TokenBuffer(run_id, span_id)
         self._buffers[id(buffer)] = buffer
         return buffer
 
     def flush(self) -> None:
-        """Write everything that was recorded until now."""
-        with self._flushing:
-            self._unwritten += self._gathered()
-            if self._unwritten:
-                self._write()
+        """Wait until everything that was recorded until now is written, or cannot be. An interrupt ends the waiting."""
+        done = threading.Lock()
+        done.acquire()
+        self._asked.put(done)
+        # In a forked child, and after `close`, there is no thread that would answer.
+        while self._thread.is_alive() and not done.acquire(timeout=0.1):
+            pass
 
     def close(self) -> None:
-        """Write what is left and stop the threads. Harmless when done already."""
-        self._closed.set()
+        """Write what is left, stop the threads, and say on stderr what is lost. Harmless when done already."""
+        self._closing = True
         self.flush()
         if self._compaction is not None:
             # A thread that is inside DuckDB when the interpreter ends would abort it.
             self._compaction.join()
         atexit.unregister(self.close)
+        self._say_what_is_lost()
+
+    def _say_what_is_lost(self) -> None:
+        # On stderr, because a warning is not shown any more when the interpreter ends.
+        while self._unwritten:
+            self._give_up_oldest()
+        self._blocked = None
+        if self.trouble:
+            sys.stderr.write(f"tttlab: {self.trouble}\n")
+        self._given_up, self._dropped, self._uncompacted = 0, 0, None
 
     def _keep_flushing(self) -> None:
-        while not self._closed.wait(FLUSH_SECONDS):
-            self.flush()
-            if self._written >= SEGMENTS_BEFORE_COMPACTION:
-                self._written = 0
-                self._start_compaction()
+        last = False
+        while not last:
+            waiting = self._requests()
+            last = self._closing  # Read before the work is done: what was recorded before `close` is written.
+            try:
+                self._turn()
+            except Exception as error:  # noqa: BLE001 - a thread that died would leave everyone waiting
+                self._drop(0, "", error)
+            for done in waiting:
+                done.release()
+
+    def _requests(self) -> list[threading.Lock]:
+        try:
+            first = self._asked.get(timeout=FLUSH_SECONDS)
+        except Empty:
+            return []
+        return [first, *(self._asked.get() for _ in range(self._asked.qsize()))]
+
+    def _turn(self) -> None:
+        self._unwritten += self._gathered()
+        if self._unwritten:
+            self._write()
+        if self._written >= SEGMENTS_BEFORE_COMPACTION and not self._closing:
+            self._written = 0
+            self._start_compaction()
 
     def _start_compaction(self) -> None:
         if self._compaction is None or not self._compaction.is_alive():
@@ -89,13 +155,14 @@ class Journal:
             self._compaction.start()
 
     def _compact(self) -> None:
-        from tttlab.errors import StoreError
         from tttlab.store.compaction import compact
 
         try:
             compact(self.folder)
-        except (StoreError, OSError) as error:
-            self.trouble = f"the store in {self.folder} could not be compacted ({error}); its segments stay as they are"
+        except Exception as error:  # noqa: BLE001 - nothing is lost by it, and nobody waits for this thread
+            self._uncompacted = str(error)
+        else:
+            self._uncompacted = None
 
     def _gathered(self) -> list[tuple[Kind, pa.Table]]:
         """What is to be written, tokens before spans: a call that is seen to have ended is seen with its tokens."""
@@ -109,41 +176,72 @@ class Journal:
                 drained.append((buffer.run_id, buffer.span_key, first, sequences, events))
         rows = self._spans[:count]
         del self._spans[:count]
-        return _as_tables(rows, drained) if rows or drained else []
+        tables: list[tuple[Kind, pa.Table]] = []
+        if drained:
+            tables += self._tokens(drained)
+        if rows:
+            tables += self._rows(rows)
+        return tables
+
+    def _tokens(self, drained: Sequence[_Drained]) -> list[tuple[Kind, pa.Table]]:
+        import pyarrow as pa
+
+        from tttlab.store.columns import tokens_table
+
+        tables = []
+        for each in drained:
+            try:
+                tables.append(tokens_table(*each))
+            except Exception as error:  # noqa: BLE001 - a model may stream anything: the other calls are recorded
+                self._drop(len(each[3]), f"tokens of a call in run {each[0]}", error)
+        return [("tokens", pa.concat_tables(tables))] if tables else []
+
+    def _rows(self, rows: Sequence[SpanRow]) -> list[tuple[Kind, pa.Table]]:
+        import pyarrow as pa
+
+        from tttlab.store.columns import spans_table
+
+        try:
+            return [("spans", spans_table(rows))]
+        except Exception as error:  # noqa: BLE001 - another library's span may hold anything: the others are recorded
+            if len(rows) == 1:
+                self._drop(1, f"span {rows[0].name!r:.80}", error)
+                return []
+        tables = [table for row in rows for _, table in self._rows([row])]
+        return [("spans", pa.concat_tables(tables))] if tables else []
 
     def _write(self) -> None:
         from tttlab.store.segments import SegmentWriter
 
         if self._writer is None:
             self._writer = SegmentWriter(self.folder)
-        try:
-            while self._unwritten:
-                self._writer.write(*self._unwritten[0])
-                del self._unwritten[0]
+        while self._unwritten:
+            kind, table = self._unwritten[0]
+            try:
+                self._writer.write(kind, table)
+            except OSError as error:
+                self._blocked = error.strerror or str(error)
+                self._keep_within_bound()
+                return
+            except Exception as error:  # noqa: BLE001 - it would fail at every turn, and hold up all that follow
+                self._drop(table.num_rows, kind, error)
+            else:
                 self._written += 1
-        except OSError as error:
-            self._keep_within_bound()
-            lost = f"; {self._given_up:,} rows were given up" if self._given_up else ""
-            self.trouble = (
-                f"the store in {self.folder} cannot be written to ({error.strerror or error}): "
-                f"what is recorded waits in memory and is tried again{lost}"
-            )
-        else:
-            self.trouble = None
+            del self._unwritten[0]
+        self._blocked = None
 
     def _keep_within_bound(self) -> None:
         while sum(table.nbytes for _, table in self._unwritten) > KEPT_BYTES:
-            self._given_up += self._unwritten.pop(0)[1].num_rows
+            self._give_up_oldest()
+
+    def _give_up_oldest(self) -> None:
+        self._given_up += self._unwritten.pop(0)[1].num_rows
+        self._given_up_because = self._blocked or "its process ended"
+
+    def _drop(self, rows: int, what: str, error: Exception) -> None:
+        self._dropped += max(rows, 1)
+        self._dropped_because = f"{what}: {type(error).__name__}: {str(error)[:200]}".removeprefix(": ")
 
 
-def _as_tables(rows: list[SpanRow], drained: list[_Drained]) -> list[tuple[Kind, pa.Table]]:
-    import pyarrow as pa
-
-    from tttlab.store.columns import spans_table, tokens_table
-
-    tables: list[tuple[Kind, pa.Table]] = []
-    if drained:
-        tables.append(("tokens", pa.concat_tables([tokens_table(*each) for each in drained])))
-    if rows:
-        tables.append(("spans", spans_table(rows)))
-    return tables
+def _rows_were(count: int) -> str:
+    return "1 row was" if count == 1 else f"{count:,} rows were"

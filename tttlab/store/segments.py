@@ -10,6 +10,7 @@ import re
 import secrets
 import time
 import zlib
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tttlab.store.checksums import is_unchanged
 from tttlab.store.columns import SPANS, TOKENS
 
 Kind = Literal["spans", "tokens"]
@@ -46,13 +48,11 @@ class SegmentWriter:
 
     def prepare(self) -> None:
         """Make the folders. Raises `OSError` where the store cannot be written to."""
-        if self._prepared and self._store.is_dir():
+        if self._prepared and all(segment_folder(self._store, kind).is_dir() for kind in KINDS):
             return
         for kind in KINDS:
             segment_folder(self._store, kind).mkdir(parents=True, exist_ok=True)
-            seed = segment_folder(self._store, kind) / SEED
-            if not seed.exists():
-                _publish(encode(kind, SCHEMAS[kind].empty_table()), seed, f"{self._writer}.tmp")
+            make_seed(self._store, kind)
         ignore = self._store / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
@@ -68,15 +68,42 @@ class SegmentWriter:
         return target
 
 
-def is_whole(segment: Path) -> bool:
-    """Whether the segment's bytes are those that were written. True for one that was removed meanwhile."""
+def make_seed(store: Path, kind: Kind) -> None:
+    """Make the seed if it is missing or damaged. Raises `OSError` where it cannot be."""
+    seed = segment_folder(store, kind) / SEED
+    if not is_seed(seed, kind):
+        _publish(_empty(kind), seed, f"{os.getpid():x}{secrets.token_hex(4)}.tmp")
+
+
+def is_seed(path: Path, kind: Kind) -> bool:
+    """Whether the seed is there and whole, by whatever version of Parquet's writer."""
+    try:
+        data = path.read_bytes()
+        if data == _empty(kind).to_pybytes():
+            return True
+        found = pq.read_table(pa.BufferReader(data))
+    except (OSError, pa.ArrowException):
+        return False
+    return bool(found.num_rows == 0 and found.schema.names == SCHEMAS[kind].names)
+
+
+@cache
+def _empty(kind: Kind) -> pa.Buffer:
+    return encode(kind, SCHEMAS[kind].empty_table())
+
+
+def is_whole(segment: Path, *, again: bool = False) -> bool:
+    """Whether the segment's bytes are those that were written. True for one that was removed meanwhile.
+
+    `again` reads it even if it was read before and seems to be the same file.
+    """
     found = _CHECKSUM.search(segment.name)
     if not found:
         return segment.name == SEED
     try:
-        return zlib.crc32(segment.read_bytes()) == int(found[1], 16)
+        return is_unchanged(segment, int(found[1], 16), again=again)
     except FileNotFoundError:
-        return True
+        return not segment.is_symlink()
     except OSError:
         return False
 
@@ -85,7 +112,7 @@ def segments(store: Path, kind: Kind) -> list[Path]:
     """The published segments of a kind, oldest first, without the seed."""
     try:
         found = [Path(entry.path) for entry in os.scandir(segment_folder(store, kind))]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(path for path in found if path.suffix == ".parquet" and path.name != SEED)
 

@@ -45,3 +45,12 @@ class TokenBuffer:
         first = self.taken
         self.taken += count
         return first, sequences, events
+
+
+class NoTokens(TokenBuffer):
+    """The buffer of a call whose span is not recorded: keeps nothing, since no row could say whose token it is."""
+
+    __slots__ = ()
+
+    def record(self, sequence: int, event: Delta) -> None:
+        """Forget a delivery."""

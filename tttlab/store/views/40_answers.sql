@@ -21,8 +21,9 @@ SELECT
     span.basis_dollars,                              -- NULL where no price is known
     span.attributes -> '$."tttlab.vote.tally"' AS votes,                  -- JSON {value: weight}; NULL without a vote
     span.branch,                                     -- the branch that proposed it
-    span.links,                                      -- JSON: the spans of the calls that it rests on
+    span.links,                                      -- JSON: the spans of the calls delivered since the proposal before
     span.span_key                                    -- the span id as a number
 FROM whole_spans AS span
 LEFT JOIN whole_spans AS run ON run.run_id = span.run_id AND run.operation = 'invoke_workflow'
-WHERE span.name = 'propose' AND (span.attributes ->> '$."tttlab.answer.nested"') IS NULL;
+WHERE span.name = 'propose' AND span.scope_name = 'tttlab'
+    AND (span.attributes ->> '$."tttlab.answer.nested"') IS NULL;

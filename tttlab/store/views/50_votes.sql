@@ -4,7 +4,11 @@ SELECT
     run_id,                                          -- the run, as in `runs`
     step,                                            -- the proposal, as in `answers`
     sequence,                                        -- its place among the run's deliveries
-    candidate,                                       -- the value voted for
-    CAST(votes ->> ('$."' || replace(candidate, '"', '\"') || '"') AS DOUBLE) AS weight,  -- its votes; a share of them where votes are weighted
-    candidate = answer AS leads                      -- whether it was the answer then
-FROM (SELECT *, unnest(json_keys(votes)) AS candidate FROM answers WHERE votes IS NOT NULL);
+    vote.key AS candidate,                           -- the value voted for
+    vote.value AS weight,                            -- its votes; a share of them where votes are weighted
+    vote.key = answer AS leads                       -- whether it was the answer then
+FROM (
+    -- A map and not a path into the JSON: a candidate may hold any character, quotes and backslashes too.
+    SELECT *, unnest(map_entries(json_transform(votes, '"MAP(VARCHAR, DOUBLE)"'))) AS vote
+    FROM answers WHERE votes IS NOT NULL
+);

@@ -4,7 +4,7 @@ SELECT
     run_id,                                          -- the run, as in `runs`
     branch AS path,                                  -- '0.2' is the third child of the first child of the root
     attributes ->> '$."tttlab.branch.parent_path"' AS parent_path,        -- '' is the root
-    CAST(attributes ->> '$."tttlab.branch.depth"' AS INTEGER) AS depth,   -- 1 below the root
+    TRY_CAST(attributes ->> '$."tttlab.branch.depth"' AS INTEGER) AS depth,  -- 1 below the root
     status AS state,                                 -- open, expanded, pruned, selected, failed
     score,                                           -- as the strategy or a verifier gave it
     make_timestamp(start_ns // 1000) AS started,     -- UTC
@@ -15,4 +15,4 @@ SELECT
     span_key,                                        -- the span id as a number
     parent_key                                       -- likewise of the span above
 FROM whole_spans
-WHERE name LIKE 'branch %';
+WHERE name LIKE 'branch %' AND scope_name = 'tttlab';
