@@ -170,6 +170,56 @@ def test_a_full_context_ends_a_sample_by_length():
     small.close()
 
 
+def test_a_closed_model_is_closed_for_all_of_its_kind_and_says_what_to_do(model):
+    first, second, other = (LocalModel(model.path, name="small", parallel=slots, context=256) for slots in (1, 1, 2))
+    first.close()
+    first.close()
+    second.close()
+    for closed in (first, second):
+        with pytest.raises(CallError, match=r"was closed: load it again, as in tttlab\.model\("):
+            alone(closed, request(max_tokens=1))
+    assert alone(other, request(max_tokens=1)).usage.output_tokens == 1
+    other.close()
+
+
+def test_closing_a_model_ends_what_runs_and_what_waits():
+    small = LocalModel(tttlab.model("local:smollm2").path, name="small", parallel=2, context=256)
+
+    async def main():
+        asked = [
+            request(f"Count from {seed}.", seed=seed, max_tokens=200, grammar='root ::= "ab"*') for seed in (1, 5, 9)
+        ]
+        streams = [asyncio.create_task(completed(small, each)) for each in asked]
+        async for event in small.stream(request("Go.", max_tokens=200, grammar='root ::= "ab"*')):
+            if isinstance(event, TokenDelta):
+                break
+        small.close()
+        return await asyncio.wait_for(asyncio.gather(*streams, return_exceptions=True), timeout=5)
+
+    assert [str(error).partition(":")[0] for error in asyncio.run(main())] == [
+        "the model of SmolLM2-135M-Instruct.Q4_1.gguf was closed"
+    ] * 3
+
+
+def test_prompts_that_were_given_up_are_not_evaluated(model):
+    async def main():
+        begun = asyncio.Queue()
+
+        async def listen(seed):
+            async for _event in model.stream(request(f"{seed} " + "word " * 200, seed=seed)):
+                begun.put_nowait(seed)
+
+        streams = [asyncio.create_task(listen(7 * seed)) for seed in range(6)]
+        first = await begun.get()
+        for stream in streams:
+            stream.cancel()
+        # This one comes after them: by its end, any other would have begun.
+        await completed(model, request("Say a word.", max_tokens=1))
+        return [first, *(begun.get_nowait() for _ in range(begun.qsize()))]
+
+    assert len(asyncio.run(main())) == 1
+
+
 def test_a_budget_stops_it_in_mid_stream_and_an_early_stop_cancels_the_rest(model):
     run = tttlab.think(STORY, model=model, strategy="self_consistency", samples=8, budget="500 tokens")
     assert run.status == "budget"

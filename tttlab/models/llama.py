@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,13 @@ from tttlab.errors import CallError, EngineError
 from tttlab.types import Message
 
 Chunk = Mapping[str, Any]
+
+FORKED = (
+    "a local model cannot be used in a process that was forked after one was loaded: start it anew, as in "
+    "multiprocessing.get_context('spawn'), and load the model there"
+)
+_processes: set[int] = set()
+"""The processes, this one or those that it was forked from, in which the library has started threads."""
 
 
 class LlamaServer:
@@ -58,9 +67,13 @@ class LlamaServer:
         self._server.handle_completions(dict(body), take)
 
     def close(self) -> None:
-        """Unload the model. Nothing may be running."""
+        """Unload the model. Nothing may be running. Harmless when done already."""
         self._http.close()
-        del self._server
+        self._server = None
+
+    def abandon(self) -> None:
+        """Keep the library's object for good: its end would wait for threads that a forked child does not have."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._server))
 
     def _asked(self, path: str, body: Mapping[str, Any]) -> Any:
         answer = self._http.post(path, json=body)
@@ -83,7 +96,11 @@ def _start(model: Path, slots: int, context: int, threads: int, key: str) -> Any
     the bit, alone or batched, cold or from a cached prefix (half precision, the default, differs within a few tokens:
     measured with SmolLM2 to 512 tokens, xllamacpp 2026.10.11549, 2026-11-24).
     """
+    if _processes - {os.getpid()}:
+        # It would load and answer, and abort when it ends: the library waits for threads that were not forked along.
+        raise EngineError(FORKED)
     library = _library()
+    _processes.add(os.getpid())
     parameters = library.CommonParams()
     parameters.model.path = str(model)
     parameters.n_parallel = slots
@@ -99,7 +116,11 @@ def _start(model: Path, slots: int, context: int, threads: int, key: str) -> Any
     try:
         return library.Server(parameters)
     except Exception as error:
-        raise EngineError(f"the engine could not load {model}: {error}") from error
+        raise EngineError(
+            f"the engine could not load {model} ({slots} x {context:,} tokens): expected a whole GGUF file of a "
+            f"language model that xllamacpp {version('xllamacpp')} knows and that fits into memory; compare its size "
+            f"with that at its source, fetch it again or take another one ({' '.join(str(error).split())})"
+        ) from error
 
 
 def _library() -> Any:

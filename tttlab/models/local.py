@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -66,7 +67,10 @@ class LocalModel:
         return cls(file, name=f"local:{file.name}", parallel=parallel, context=context)
 
     def close(self) -> None:
-        """Give the memory back, for every model of this file in this process; one that is asked again fails."""
+        """Give the memory back; one that is asked again says to load it again. Harmless when done already.
+
+        Models of one file with the same `parallel` and `context` are one in memory, and are closed together.
+        """
         with _lock:
             for key in [key for key, engine in _engines.items() if engine is self._engine]:
                 del _engines[key]
@@ -107,6 +111,19 @@ def _engine(path: Path, slots: int, context: int, threads: Threads) -> Engine:
             set_wait_policy(threads.environment)
             _engines[key] = Engine(path, slots=slots, context=context, threads=threads.count)
         return _engines[key]
+
+
+def _leave_to_parent() -> None:
+    """A forked child has none of the engines' threads."""
+    for engine in _engines.values():
+        engine.abandon()
+    _engines.clear()
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # The lock is held meanwhile, so that none is half loaded in the child.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_leave_to_parent)
 
 
 def _check_file(file: Path) -> None:

@@ -13,14 +13,14 @@ from tttlab.types import Request
 class Sample:
     """A stream's end in its event loop. `put`, `fail` and `closed` may be used from any thread."""
 
-    __slots__ = ("_events", "_loop", "_ready", "_waking", "closed", "finished", "request")
+    __slots__ = ("_events", "_ready", "_waking", "closed", "finished", "loop", "request")
 
     def __init__(self, request: Request, loop: asyncio.AbstractEventLoop) -> None:
         self.request = request
+        self.loop = loop
         self.closed = False
         self.finished = False
         self._events: deque[StreamEvent | ModelError] = deque()
-        self._loop = loop
         self._ready = asyncio.Event()
         self._waking = False
 
@@ -31,7 +31,7 @@ class Sample:
             return
         self._waking = True
         try:
-            self._loop.call_soon_threadsafe(self._wake)
+            self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:  # The loop was closed with the stream still open.
             self.closed = True
 

