@@ -201,6 +201,24 @@ def test_closing_a_model_ends_what_runs_and_what_waits():
     ] * 3
 
 
+def test_one_prompt_is_evaluated_at_a_time(model):
+    async def main():
+        seen = []
+
+        async def listen(seed):
+            async for event in model.stream(request(f"{seed} " + "word " * 100, seed=seed, max_tokens=8)):
+                if (step := (seed, type(event).__name__)) not in seen:
+                    seen.append(step)
+
+        await asyncio.gather(*(listen(7 * seed) for seed in range(6)))
+        return [step for step in seen if step[1] != "Finish"]
+
+    seen = asyncio.run(main())
+    assert len(seen) == 12
+    for begun, heard in zip(seen[::2], seen[1::2], strict=True):
+        assert (begun[1], heard) == ("UsageUpdate", (begun[0], "TokenDelta"))
+
+
 def test_prompts_that_were_given_up_are_not_evaluated(model):
     async def main():
         begun = asyncio.Queue()

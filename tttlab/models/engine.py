@@ -124,9 +124,10 @@ class Engine:
 
     def _run(self, group: Group) -> None:
         def take(chunk: Chunk) -> bool:
+            stop = group.take(chunk)
             if self._prompting is group:
                 self._prompt_done(group)
-            return group.take(chunk)
+            return stop
 
         try:
             prompt = self._render(group.request.messages)
