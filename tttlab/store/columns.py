@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any, cast
 
 import pyarrow as pa
+from pyarrow import compute
 
 from tttlab.events import NO_ALTERNATIVES, Alternatives, ChunkDelta, Delta, TokenDelta
 from tttlab.tracing import names
@@ -140,7 +141,7 @@ def _table(run_id: str, span_key: int, first: int, sequences: Sequence[int], col
     columns |= {
         "run_id": pa.repeat(pa.scalar(run_id, pa.string()), count),
         "span_key": pa.repeat(pa.scalar(span_key, pa.uint64()), count),
-        "position": pa.array(range(first, first + count), pa.int32()),
+        "position": _counting(first, count),
         "sequence": pa.array(sequences, pa.int64()),
     }
     return pa.Table.from_arrays([columns[name] for name in TOKENS.names], schema=TOKENS)
@@ -197,27 +198,31 @@ def _same_or_each(values: Sequence[str]) -> pa.Array:
 
 
 def _top(tops: Sequence[Alternatives]) -> pa.Array:
-    try:
-        sizes = [len(top[0]) for top in tops]
-        even = sizes == [len(top[1]) for top in tops] == [len(top[2]) for top in tops]
-    except (TypeError, LookupError):
-        even = False
-    if not even:
-        tops = [_even(top) for top in tops]
-        sizes = [len(top[0]) for top in tops]
-    each = sizes[0]
-    same = sizes.count(each) == len(sizes)
-    if same and not each:
+    if tops.count(NO_ALTERNATIVES) == len(tops):
         return pa.nulls(len(tops), _TOP)
-    offsets = range(0, each * len(sizes) + 1, each) if same else list(accumulate(sizes, initial=0))
-    values = pa.StructArray.from_arrays(
-        [
-            _column(list(chain.from_iterable([top[number] for top in tops])), field.type)
-            for number, field in enumerate(_TOP.value_type)
-        ],
-        fields=list(_TOP.value_type),
-    )
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=_TOP)
+    fields = list(_TOP.value_type)
+    try:
+        lists = [_lists([top[number] for top in tops], field.type) for number, field in enumerate(fields)]
+    except (TypeError, LookupError):
+        return _top([_even(top) for top in tops])
+    offsets = lists[0].offsets
+    if not all(each.offsets.equals(offsets) for each in lists):
+        return _top([_even(top) for top in tops])
+    values = pa.StructArray.from_arrays([each.values for each in lists], fields=fields)
+    return pa.ListArray.from_arrays(offsets, values, type=_TOP)
+
+
+def _lists(values: Sequence[Sequence[Any]], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, pa.list_(kind))
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        offsets = pa.array(accumulate(map(len, values), initial=0), pa.int32())
+        return pa.ListArray.from_arrays(offsets, _column(list(chain.from_iterable(values)), kind))
+
+
+def _counting(first: int, count: int, step: int = 1) -> pa.Array:
+    """`first`, `first + step` ... as many as `count`: without a Python integer for each."""
+    return compute.cumulative_sum(pa.repeat(pa.scalar(step, pa.int32()), count), start=first - step)
 
 
 def _even(top: Any) -> Alternatives:
