@@ -269,7 +269,7 @@ def test_a_full_disk_loses_nothing_that_was_published(tmp_path):
         assert published > 0
         with pytest.raises(StoreError, match="could not be compacted"):
             compact(disk / "store")
-        assert list((disk / "store" / "archives").iterdir()) == []
+        assert not list((disk / "store").glob("archives/*"))
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         journal.flush()
         assert journal.trouble is None

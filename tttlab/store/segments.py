@@ -126,31 +126,22 @@ _COUNTED = dict.fromkeys(("position", "sequence", "time_ns"), "DELTA_BINARY_PACK
 _REPEATED = ["run_id", "channel", "text", "granularity", "top.list.element.text"]
 
 
-# The alternatives are most of the bytes and compress badly; compaction compresses them again.
-_COMPRESSION = {
-    **{name: "zstd" for name in TOKENS.names if name != "top"},
-    **{f"top.list.element.{name}": "lz4" for name in ("token_id", "text", "logprob")},
-}
-
-
 def encode(kind: Kind, table: pa.Table) -> pa.Buffer:
-    """The table as Parquet.
+    """The table as Parquet, for a file of a few rows that is written while a model computes, and soon compacted.
 
-    Tokens are written many a second, so their columns say how: what counts up as differences, what repeats through a
-    dictionary, and no statistics, which small files do not need.
+    So what costs a part of each column is left out (statistics, zstd's contexts, dictionaries of what is not known to
+    repeat), and what counts up is kept as differences.
     """
     sink = pa.BufferOutputStream()
-    if kind == "spans":
-        pq.write_table(table, sink, compression="zstd", compression_level=1)
-    else:
-        pq.write_table(
-            table,
-            sink,
-            compression=_COMPRESSION,
-            use_dictionary=_REPEATED,
-            column_encoding=_COUNTED,
-            write_statistics=False,
-        )
+    tokens = kind == "tokens"
+    pq.write_table(
+        table,
+        sink,
+        compression="lz4",
+        use_dictionary=_REPEATED if tokens else False,
+        column_encoding=_COUNTED if tokens else None,
+        write_statistics=False,
+    )
     return sink.getvalue()
 
 
