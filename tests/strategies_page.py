@@ -29,16 +29,23 @@ def page() -> str:
 def _section(name: str) -> str:
     cls = strategy_class(name)
     about = inspect.cleandoc(cls.__doc__ or "")
-    rows = [f"| `{item.name}` | `{item.type}` | {_default(item)} |" for item in fields(cls)]
-    needs = "".join(f"\nNeeds of the model: {', '.join(cls.needs)}.\n" if getattr(cls, "needs", ()) else "")
+    rows = [f"| `{item.name}` | `{_escaped(item.type)}` | {_default(item)} |" for item in fields(cls)]
+    needs = "".join(
+        f"\nNeeds of the model: {', '.join(cls.needs).replace('|', ' or ')}.\n" if getattr(cls, "needs", ()) else ""
+    )
     table = "\n".join(["| parameter | type | default |", "|---|---|---|", *rows])
     return f"## {name}\n\n{about}\n{needs}\n{table}\n"
 
 
 def _default(item) -> str:
     value = item.default if item.default is not MISSING else item.default_factory()
-    said = " ".join(repr(value).split()).replace("|", "\\|")
+    said = _escaped(" ".join(repr(value).split()))
     return f"`{said if len(said) <= 60 else said[:59] + '…'}`"
+
+
+def _escaped(text: str) -> str:
+    """Of a table's cell: a bar would end it."""
+    return text.replace("|", "\\|")
 
 
 if __name__ == "__main__":

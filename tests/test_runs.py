@@ -13,9 +13,10 @@ from tests.speaker import Speaker, answers, fault
 from tttlab.budget import Budget
 from tttlab.errors import CallError, OptionError, RunFailed
 from tttlab.events import Finish, UsageUpdate
+from tttlab.plan import plan
 from tttlab.portal import portal
 from tttlab.progress import CallEnded, CallStarted, Proposed, RunEnded, RunStarted, Streamed
-from tttlab.runner import Runner, plan
+from tttlab.runner import Runner
 from tttlab.strategies.self_consistency import SelfConsistency
 from tttlab.types import Capabilities, Message, Price, Problem, Usage, Verdict
 
@@ -539,3 +540,11 @@ def test_a_run_that_is_cut_still_counts_the_samples_that_had_finished(cut):
     assert run.status == ("budget" if cut == "budget" else "stopped")
     assert [point.value for point in run.curve] == ["54", "54", "56"]
     assert model.in_flight == 0
+
+
+def test_a_strategy_that_returns_completions_is_told_what_to_return():
+    async def mine(problem, think):
+        return await think.complete(problem.prompt)
+
+    with pytest.raises(RunFailed, match=r"returned a list, which is no answer: `complete` gives a list"):
+        tttlab.think("What?", strategy=mine, model=Speaker())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import partial
 
 from tttlab.errors import OptionError
 from tttlab.naming import name_of
@@ -18,18 +19,22 @@ MEANING = {
 """The fields of `Capabilities` that may be needed, in words."""
 CODE = "code"
 """What is needed of the user: leave to run programs that a model wrote."""
+_PAIR = 2
 
 
 def require_abilities(thing: object, model: Model, *, allow_code: bool) -> None:
     """Raise `OptionError` where `thing`, or a strategy or verifier among its parameters, needs what there is not.
 
-    A class names what it needs in `needs`: fields of `Capabilities`, which the model must have, and `code`.
+    A class names what it needs in `needs`: fields of `Capabilities`, of which the model must have each (one of those
+    in `"prefix|thinking"`), and `code`. A pair of a strategy and a model among the parameters is held to that model;
+    where it is only named, it is held to it when it is loaded.
     """
-    for needer, ability in _needs(thing):
+    for needer, ability, asked in _needs(thing, model):
         if ability == CODE:
             require_leave(name_of(needer), allow_code=allow_code)
-        elif not getattr(model.can, ability):
-            raise OptionError(f"{name_of(needer)} needs a model that can {MEANING[ability]}, and {model.name} cannot")
+        elif asked is not None and not any(getattr(asked.can, each) for each in ability.split("|")):
+            wanted = " or ".join(MEANING[each] for each in ability.split("|"))
+            raise OptionError(f"{name_of(needer)} needs a model that can {wanted}, and {asked.name} cannot")
 
 
 def require_leave(what: str, *, allow_code: bool) -> None:
@@ -41,11 +46,20 @@ def require_leave(what: str, *, allow_code: bool) -> None:
         )
 
 
-def _needs(thing: object) -> Iterator[tuple[object, str]]:
-    for ability in getattr(thing, "needs", ()):
-        yield thing, ability
+def _needs(thing: object, model: Model | None) -> Iterator[tuple[object, str, Model | None]]:
+    """Who needs what, and of which model; None stands for one that is not loaded."""
+    own = thing.func if isinstance(thing, partial) else thing
+    for ability in getattr(own, "needs", ()):
+        yield own, ability, model
+    for value in _values(thing):
+        for part in value if isinstance(value, tuple) else (value,):
+            strategy, asked = part if isinstance(part, tuple) and len(part) == _PAIR else (part, model)
+            yield from _needs(strategy, asked if isinstance(asked, Model) else None)
+
+
+def _values(thing: object) -> list[object]:
+    if isinstance(thing, partial):
+        return list(thing.keywords.values())
     if is_dataclass(thing) and not isinstance(thing, type):
-        for item in fields(thing):
-            value = getattr(thing, item.name)
-            for part in value if isinstance(value, tuple) else (value,):
-                yield from _needs(part)
+        return [getattr(thing, item.name) for item in fields(thing)]
+    return []

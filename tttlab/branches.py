@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tttlab.errors import OptionError
 from tttlab.identity import hashed_seed
 from tttlab.meter import Meter
 from tttlab.tracing import names
 from tttlab.types import Answer, Completion
+
+if TYPE_CHECKING:
+    from tttlab.call import CallContext
 
 _OWN_NAMES = ("path", "parent_path", "depth", "index")
 
@@ -100,12 +103,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a run code is running: its branch, the span above its calls, the meter they go to, and its scope."""
+    """Where in a run code is running: its branch, the span above its calls, the meter they go to, its scope."""
 
     branch: Branch
     span: Any
     meter: Meter
     scope: Scope
+    context: CallContext | None = None
+    """Of the calls, where they go to another model than the run's."""
 
 
 PLACE: ContextVar[Place] = ContextVar("tttlab_place")

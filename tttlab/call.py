@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -15,11 +16,15 @@ from tttlab.errors import CallError
 from tttlab.events import ChunkDelta, Delta, Finish, Fold, StreamEvent, TokenDelta, UsageUpdate
 from tttlab.meter import Meter
 from tttlab.progress import CallEnded, CallStarted, RunEvent, Streamed
-from tttlab.protocols import Model
+from tttlab.protocols import Model, Watch
 from tttlab.tracing import names
 from tttlab.tracing.attributes import extractor_label, of_request, of_stream
 from tttlab.tracing.recorder import Recorder, mark_error, set_known, span_id_of
 from tttlab.types import CallIdentity, Channel, Completion, Price, Problem, Request
+
+if TYPE_CHECKING:
+    from tttlab.replay import Replay
+    from tttlab.store.recorded import RecordedCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,8 @@ class CallContext:
     tell: Callable[[RunEvent], None]
     stopped_by: Callable[[], str]
     """Why calls of this run are being cancelled now: `strategy`, `budget` or `user`."""
+    model_digest: str | None = None
+    replay: Replay | None = None
 
 
 class Call:
@@ -54,7 +61,9 @@ class Call:
         channel: Channel | None,
         meter: Meter,
         parent: Any,
+        watch: Watch | None = None,
     ) -> None:
+        """`watch` is asked about each delta, and ends the call where it says so."""
         self._context = context
         self._asked = request
         self._identity = identity
@@ -67,33 +76,46 @@ class Call:
         self._granularity: str | None = None
         self._role = role
         self._parent = parent
+        self._watch = watch
+        self._stopped = False
         self._span: Any = None
+        self._record: RecordedCall | None = None
+        self._deltas = 0
+        self._reports: list[tuple[int, ...]] = []
         self.span_id = ""
 
     async def run(self) -> Completion:
-        """Stream the call to its end. Raises `CallError` where it fails, `BudgetExhausted` where it may not start."""
+        """Stream the call to its end, or to where its watch ends it: then it gives what it has, as `cancelled`.
+
+        Raises `CallError` where it fails, `BudgetExhausted` where it may not start.
+        """
         # A call that may not start, or is cancelled before it does, has no span: nothing was asked.
         self._meter.start_call()
+        self._find_record()
         self._begin()
         buffer = self._context.recorder.journal.token_buffer(self._context.run_id, self.span_id)
-        status = "failed"
+        status, given = "failed", False
         try:
             await self._stream(buffer.record)
-            status = "ok"
+            given = True
+            status = self._cancelled("strategy") if self._stopped else "ok"
         except BaseException as error:
             if isinstance(error, Exception):
                 mark_error(self._span, error)
             else:
-                status = "cancelled"
-                self._span.set_status(Status(StatusCode.ERROR, f"cancelled by {self._context.stopped_by()}"))
-                self._span.set_attribute(names.CALL_CANCELLED_BY, self._context.stopped_by())
+                status = self._cancelled(self._context.stopped_by())
             raise
         finally:
             buffer.close()
-            self._close(status)
-            if status != "ok":
+            self._close(status, given=given)
+            if not given:
                 self.discard()
         return self._completion()
+
+    async def turn_to_deliver(self) -> None:
+        """In a replay: wait until all has happened that had happened before the strategy was given this call."""
+        if self._context.replay and self._record:
+            await self._context.replay.turn_to_deliver(self._record)
 
     def deliver(self, sequence: int) -> None:
         """Say that the strategy was given the completion, as the run's delivery number `sequence`."""
@@ -106,20 +128,40 @@ class Call:
         if self._ended_ns is not None and self._span is not None and self._span.is_recording():
             self._span.end(self._ended_ns)
 
+    def _cancelled(self, by: str) -> str:
+        self._span.set_status(Status(StatusCode.ERROR, f"cancelled by {by}"))
+        self._span.set_attribute(names.CALL_CANCELLED_BY, by)
+        return "cancelled"
+
+    def _find_record(self) -> None:
+        """Whether the call is served from its record. Raises `MissingCall` where only that may be."""
+        replay = self._context.replay
+        if replay is None:
+            return
+        self._record = replay.find(self._identity, self._asked.seed, self._context.model_digest)
+        if self._record is None:
+            if replay.mode == "only":
+                raise replay.missing(self._identity, self._asked.seed, of_request(self._asked))
+            replay.begin_fresh()
+
     def _begin(self) -> None:
-        context, identity = self._context, self._identity
+        context, identity, record = self._context, self._identity, self._record
+        run = context.replay.run_of(record) if context.replay and record else None
+        # A call that is served has the times at which it ran.
+        self._started_ns = record.start_ns if record else time.time_ns()
         self._span = context.recorder.start(
             f"{names.OPERATION_CHAT} {context.model.name}",
             self._opening(self._role),
             parent=self._parent,
             kind=SpanKind.CLIENT if getattr(context.model, "remote", False) else SpanKind.INTERNAL,
+            elsewhere=[(run.trace_id, record.span_key)] if run and record else [],
+            start_ns=self._started_ns,
         )
         self.span_id = span_id_of(self._span)
-        self._started_ns = time.time_ns()
         context.tell(CallStarted(self.span_id, identity, self._role, identity.branch))
 
     async def _stream(self, record: Callable[[int, Delta], None]) -> None:
-        async with aclosing(self._context.model.stream(self._clipped())) as stream:  # type: ignore[type-var]
+        async with aclosing(self._source()) as stream:  # type: ignore[type-var]
             async for event in stream:
                 if self._meter.stopping:
                     # The scope is cancelled already: text queued behind is not delivered any more, spend is counted.
@@ -127,21 +169,42 @@ class Call:
                         self._take(event, record)
                     await anyio.sleep_forever()
                 self._take(event, record)
+                if self._stopped:
+                    return
         if self._fold.finish is None:
             raise CallError(f"{self._context.model.name}: the stream ended without saying that it had finished")
+
+    def _source(self) -> AsyncIterator[StreamEvent]:
+        if self._record is not None and self._context.replay is not None:
+            return self._context.replay.stream(self._record)
+        return self._context.model.stream(self._clipped())
 
     def _take(self, event: StreamEvent, record: Callable[[int, Delta], None]) -> None:
         if self._channel is not None and not isinstance(event, (UsageUpdate, Finish)):
             event = replace(event, channel=self._channel)
         self._fold.add(event)
         self._charge()
+        if isinstance(event, UsageUpdate):
+            self._report()
+            return
         if isinstance(event, (TokenDelta, ChunkDelta)):
+            self._deltas += 1
             if self._first_ns is None:
                 self._first_ns = event.time_ns
                 self._granularity = "token" if isinstance(event, TokenDelta) else "chunk"
             sequence = self._context.next_sequence()
             record(sequence, event)
             self._context.tell(Streamed(self.span_id, event, sequence))
+            # A budget that is spent at this very token has ended the call already.
+            if self._watch is not None and self._watch(event) and not self._meter.stopping:
+                self._stopped = True
+
+    def _report(self) -> None:
+        """Note the host's own count, and when it came: a replay charges it at the same moment."""
+        fold = self._fold
+        counts = (fold.prompt_tokens, fold.cached_tokens, fold.output_tokens, fold.thinking_tokens)
+        if not self._reports or self._reports[-1][2:] != counts:
+            self._reports.append((self._context.next_sequence(), self._deltas, *counts))
 
     def _charge(self) -> None:
         fold, price = self._fold, self._context.price
@@ -175,23 +238,29 @@ class Call:
             names.PROVIDER: getattr(self._context.model, "provider", "tttlab"),
             names.REQUEST_MODEL: self._context.model.name,
             names.MODEL_PARAMETERS: getattr(self._context.model, "parameters", None),
+            names.MODEL_DIGEST: self._context.model_digest,
+            names.CALL_BEGUN: self._context.next_sequence(),
             names.CALL_ROLE: role,
             names.CALL_DIGEST: self._identity.digest,
             names.CALL_ORDINAL: self._identity.ordinal,
             names.BRANCH_PATH: self._identity.branch,
             names.REASONING_SOURCE: "strategy" if self._channel else "model",
+            **({names.REPLAY_OF: f"{self._record.span_key:016x}"} if self._record else {}),
+            **({names.REPLAY_OF_RUN: self._record.run_id} if self._record else {}),
             **of_request(self._asked),
         }
 
-    def _close(self, status: str) -> None:
-        self._ended_ns = time.time_ns()
+    def _close(self, status: str, *, given: bool) -> None:
+        self._ended_ns = self._record.end_ns if self._record else time.time_ns()
         problem, completion = self._context.problem, self._completion()
-        answer = problem.extract(completion.text) if status == "ok" and completion.text else None
+        answer = problem.extract(completion.text) if given and completion.text else None
         set_known(
             self._span,
             {
                 **of_stream(self._fold, completion),
                 names.CALL_STATUS: status,
+                names.CALL_ENDED: self._context.next_sequence(),
+                names.USAGE_REPORTS: json.dumps(self._reports),
                 names.RESPONSE_TIME_TO_FIRST_CHUNK: self._time_to_first(),
                 names.REASONING_VISIBILITY: self._visibility(completion),
                 names.TOKENS_GRANULARITY: self._granularity,
@@ -200,6 +269,8 @@ class Call:
                 names.PROBLEM_EXTRACTOR: extractor_label(problem.extractor),
             },
         )
+        if self._context.replay and self._record is None:
+            self._context.replay.fresh += completion.usage
         self._context.tell(CallEnded(self.span_id, status, completion, answer))
 
     def _visibility(self, completion: Completion) -> str:

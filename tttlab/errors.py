@@ -7,6 +7,8 @@
     │   ├── EngineError        the engine itself failed or cannot be loaded
     │   └── CallError          one call failed
     ├── BudgetExhausted        a call was refused because its budget is spent; ends the run with its best answer
+    ├── MissingCall            a call is not recorded, and only what is recorded may be served
+    ├── ReplayDiffers          a replay went another way than its record, and cannot go on
     ├── SandboxError           this system can run no program apart from the user's own
     ├── StoreError             the store could not be opened, read or written
     │   └── QueryError         a SQL statement failed; carries DuckDB's message with the place in the statement
@@ -56,6 +58,14 @@ class BudgetExhausted(TttlabError):
     def __init__(self, meter: Meter) -> None:
         super().__init__(f"the budget of {meter.budget} is spent ({meter.exhausted})")
         self.meter = meter
+
+
+class MissingCall(TttlabError):
+    """A call that only the record may answer is not recorded."""
+
+
+class ReplayDiffers(TttlabError):
+    """A replay went another way than what was recorded, where the record ends."""
 
 
 class SandboxError(TttlabError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 
 from tttlab.branches import Place
@@ -16,18 +17,29 @@ TOOL = "python"
 
 
 async def run_traced(context: CallContext, place: Place, code: str, stdin: str, limits: CodeLimits) -> Ran:
-    """Run a program in the sandbox, below the place that asks. A budget that ends meanwhile ends the program."""
+    """Run a program in the sandbox, below the place that asks, or tell how it ended where that is replayed.
+
+    A budget that ends meanwhile ends the program. Raises `MissingCall` where only what is recorded may be told.
+    """
+    arguments = json.dumps({"code": code, **({"stdin": stdin} if stdin else {})})
+    replay = context.replay
+    recorded = replay.find_program(place.branch.path, arguments) if replay else None
     opening = {
         names.OPERATION: names.OPERATION_TOOL,
         names.TOOL_NAME: TOOL,
         names.TOOL_TYPE: "function",
-        names.TOOL_ARGUMENTS: json.dumps({"code": code, **({"stdin": stdin} if stdin else {})}),
+        names.TOOL_ARGUMENTS: arguments,
         names.RUN_ID: context.run_id,
         names.BRANCH_PATH: place.branch.path,
         names.CODE_LIMITS: asdict(limits),
+        names.REPLAY_MODE: replay.mode if replay and recorded else None,
     }
     with context.recorder.span(f"{names.OPERATION_TOOL} {TOOL}", opening, parent=place.span) as span:
-        ran = await run_program(code, stdin=stdin, limits=limits)
+        if recorded is not None:
+            ran = recorded
+        else:
+            with replay.order.busy() if replay else nullcontext():
+                ran = await run_program(code, stdin=stdin, limits=limits)
         set_known(
             span,
             {

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import anyio
 
 from tttlab.budget import Budget
+from tttlab.clock import RunClock
 from tttlab.errors import BudgetExhausted, OptionError
 from tttlab.types import Usage
 
@@ -42,21 +41,21 @@ class Meter:
         budget: Budget,
         scope: Cancellable,
         parent: Meter | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: RunClock | None = None,
     ) -> None:
         self.budget = budget
         self.exhausted: str | None = None
         self._scope = scope
         self._parent = parent
-        self._clock = clock
-        self._started = clock()
+        self.clock: RunClock = clock or (parent.clock if parent else RunClock())
+        self._started = self.clock.now()
         self._prompt = self._cached = self._output = self._thinking = self._calls = 0
         self._dollars: float | None = 0.0
 
     @property
     def seconds(self) -> float:
         """Seconds since the meter was started."""
-        return self._clock() - self._started
+        return self.clock.now() - self._started
 
     @property
     def spent(self) -> Usage:
@@ -127,22 +126,23 @@ class Meter:
 
 
 @contextmanager
-def metered(budget: Budget, parent: Meter | None = None) -> Iterator[Meter]:
+def metered(budget: Budget, parent: Meter | None = None, clock: RunClock | None = None) -> Iterator[Meter]:
     """Hold a block to a budget: when it is spent, the block is cancelled and left quietly.
 
-    The meter's `exhausted` then says which unit ran out. A call that this budget refused ends the block likewise.
+    The meter's `exhausted` then says which unit ran out. A call that this budget refused ends the block likewise. Time
+    is the parent's unless a clock is given.
     """
-    deadline = math.inf if budget.seconds is None else anyio.current_time() + budget.seconds
-    with anyio.CancelScope(deadline=deadline) as scope:
-        meter = Meter(budget, scope, parent)
-        try:
-            yield meter
-        except BudgetExhausted as refused:
-            if refused.meter is not meter:
-                raise
-        finally:
-            if scope.cancel_called and anyio.current_time() >= deadline:
-                meter.exhausted = meter.exhausted or "seconds"
+    with anyio.CancelScope() as scope:
+        meter = Meter(budget, scope, parent, clock)
+        with meter.clock.limit(scope, budget.seconds) as deadline:
+            try:
+                yield meter
+            except BudgetExhausted as refused:
+                if refused.meter is not meter:
+                    raise
+            finally:
+                if deadline.has_passed():
+                    meter.exhausted = meter.exhausted or "seconds"
 
 
 def tighter(first: Budget, second: Budget) -> Budget:

@@ -16,14 +16,21 @@ DEFAULTS: dict[str, str] = {
     "strategy": "direct",
     "traces": "traces",
     "allow_code": "false",
+    "replay": "off",
 }
+MODES = ("reuse", "only", "off")
+"""Of replay: recorded calls are served and others run, only recorded ones are, or all are run."""
 _YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _configured: dict[str, str] = {}
+_in_notebook: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """An option's value, and its source: `given`, `configured`, `environment`, a file's path, or `default`."""
+    """An option's value, and its source.
+
+    That is `given`, `configured`, `environment`, a file's path, `notebook` or `default`.
+    """
 
     value: str
     source: str
@@ -32,8 +39,8 @@ class Resolved:
 def configure(**options: str | Path | bool | None) -> None:
     """Set options for this process. None takes one back.
 
-    They are `model`, `strategy`, `traces` (the folder of traces), and `allow_code` (whether programs that a model wrote
-    may be run).
+    They are `model`, `strategy`, `traces` (the folder of traces), `allow_code` (whether programs that a model wrote may
+    be run), and `replay` (`reuse`, `only` or `off`: whether recorded calls are served from their record).
 
     Raises `OptionError` for an option that there is not.
     """
@@ -58,7 +65,16 @@ def resolve(name: str, given: str | None = None) -> Resolved:
     root = project_root(Path.cwd())
     if root and name in (table := _project_table(root / "pyproject.toml")):
         return Resolved(str(table[name]), str(root / "pyproject.toml"))
+    if name in _in_notebook:
+        return Resolved(_in_notebook[name], "notebook")
     return Resolved(DEFAULTS[name], "default")
+
+
+def in_notebook(*, loaded: bool) -> None:
+    """Whether the defaults are a notebook's: cells are run again and again, so there what is recorded is reused."""
+    _in_notebook.clear()
+    if loaded:
+        _in_notebook["replay"] = "reuse"
 
 
 def resolve_flag(name: str, given: bool | str | None = None) -> Resolved:
@@ -68,6 +84,14 @@ def resolve_flag(name: str, given: bool | str | None = None) -> Resolved:
     if spelled not in _YES | _NO:
         raise OptionError(f"{name} is true or false, not {option.value!r} ({option.source})")
     return Resolved("true" if spelled in _YES else "false", option.source)
+
+
+def resolve_mode(given: str | None = None) -> Resolved:
+    """The mode of replay. Raises `OptionError` for one that there is not, naming its source."""
+    option = resolve("replay", given)
+    if option.value not in MODES:
+        raise OptionError(f"there is no replay mode {option.value!r} ({option.source}){nearest(option.value, MODES)}")
+    return option
 
 
 def store_folder() -> Path:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from tttlab.budget import Budget
-from tttlab.events import StreamEvent
+from tttlab.events import Delta, StreamEvent
 from tttlab.types import (
     Answer,
     Capabilities,
@@ -25,6 +25,9 @@ from tttlab.types import (
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+Watch = Callable[[Delta], bool]
+"""Asked about each token or chunk of one sample as it comes: whether the sample is to end there."""
 
 
 @runtime_checkable
@@ -79,7 +82,7 @@ class Think(Protocol):
 
     @property
     def can(self) -> Capabilities:
-        """What the run's model can do."""
+        """What the model that is asked here can do: the run's, or that of `solve`."""
         ...
 
     @property
@@ -96,6 +99,7 @@ class Think(Protocol):
         role: str = "generator",
         channel: Channel | None = None,
         model: Model | str | None = None,
+        stop_when: Callable[[], Watch] | None = None,
         **sampling: Any,
     ) -> AbstractAsyncContextManager[AsyncIterator[Completion]]:
         """Start `n` independent completions at once and iterate over them; leaving the context cancels the rest.
@@ -105,6 +109,11 @@ class Think(Protocol):
         keeps the error); if all fail, the first error is raised at the end. `channel="thinking"` declares the whole
         text to be thinking, for models without a thinking channel of their own. `model` asks another model than the
         run's, by name or as an object; the same budgets are charged.
+
+        `stop_when()` makes a watch for each sample. It is asked about every token (or chunk, where the host gives
+        those) as it comes, and where it says True that sample ends early: its generation is cancelled, the others go
+        on, and what it has said is given in its turn, with the finish reason `cancelled`. It may keep count of what it
+        was shown, and of nothing else: a replay shows it the same again.
         """
         ...
 
@@ -118,12 +127,14 @@ class Think(Protocol):
         problem: Problem | None = None,
         *,
         budget: Budget | None = None,
+        model: Model | str | None = None,
         **attributes: str | float | bool,
     ) -> Answer:
         """Run another strategy inside this one, in a branch of its own: `best_of_n` over `self_refine`, say.
 
         Its proposals are recorded and are not the run's: returned is the last of them, the best so far where `budget`
-        ended it, with a value of None if there was none. The run's own problem is asked unless another is given.
+        ended it, with a value of None if there was none. The run's own problem is asked unless another is given. With
+        `model`, all that is asked inside is asked of that model, as if it were the run's.
         """
         ...
 
@@ -186,12 +197,19 @@ def price_of(model: Model) -> Price | None:
     return price if isinstance(price, Price) else None
 
 
+def digest_of(model: Model) -> str | None:
+    """The digest of the model's weights, where it says one: what it gave before is then what it would give again."""
+    describe: Callable[[], Mapping[str, str | int]] | None = getattr(model, "describe", None)
+    digest = describe().get("digest") if describe else None
+    return digest if isinstance(digest, str) else None
+
+
 @runtime_checkable
 class Strategy(Protocol):
     """A way of spending compute: a frozen dataclass of its parameters with one coroutine, or a plain function.
 
-    One that needs a model to be able to do something names it in a class attribute `needs`: `("logprobs",)`. So does
-    one that needs the user's leave to run programs: `("code",)`.
+    One that needs a model to be able to do something names it in a class attribute `needs`: `("logprobs",)`, or
+    `("prefix|thinking",)` where either will do. So does one that needs the user's leave to run programs: `("code",)`.
     """
 
     async def __call__(self, problem: Problem, think: Think) -> Answer | None:

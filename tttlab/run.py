@@ -37,6 +37,10 @@ class Run:
     error: str | None = None
     store: Path | None = None
     """The folder that the run was recorded in."""
+    replayed: int = 0
+    """How many of its calls were served from their record: `usage` counts them as when they ran."""
+    new: Usage | None = None
+    """What its other calls cost; None where nothing could be replayed, and all of `usage` is new."""
 
     @property
     def answer(self) -> str | None:

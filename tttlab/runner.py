@@ -6,126 +6,52 @@ import asyncio
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tttlab.abilities import require_abilities
-from tttlab.answers import Extractor, find_extractor, same_answer
+from tttlab.answers import same_answer
 from tttlab.branches import PLACE, Branch, Place, at
-from tttlab.budget import Budget
 from tttlab.call import CallContext
-from tttlab.errors import OptionError, RunFailed, TttlabError
-from tttlab.meter import Meter, metered, require_price
-from tttlab.models import resolve_model
+from tttlab.clock import RunClock
+from tttlab.errors import BudgetExhausted, MissingCall, RunFailed, TttlabError
+from tttlab.meter import Meter, metered
 from tttlab.naming import name_of, parameters_of
-from tttlab.options import resolve, resolve_flag, store_folder
+from tttlab.order import Counter
+from tttlab.plan import Plan
 from tttlab.progress import Observer, RunEnded, RunEvent, RunStarted
-from tttlab.protocols import Model, Strategy, price_of
+from tttlab.protocols import digest_of
 from tttlab.provenance import environment
 from tttlab.recording import recorder_for
 from tttlab.run import Run, Status
-from tttlab.session import Counter, Session, propose_returned
-from tttlab.strategies import resolve_strategy
+from tttlab.session import Session, propose_returned
 from tttlab.tracing import names
 from tttlab.tracing.attributes import known, of_problem, of_usage
 from tttlab.tracing.recorder import Recorder, mark_error, set_known
-from tttlab.types import Answer, Price, Problem
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Everything that a run is to be, resolved and checked, before anything is spent."""
-
-    problem: Problem
-    strategy: Strategy
-    model: Model
-    budget: Budget
-    seed: int
-    store: Path
-    sources: Mapping[str, Mapping[str, str]]
-    allow_code: bool = False
-
-    @property
-    def price(self) -> Price | None:
-        """The model's price, where one is known."""
-        return price_of(self.model)
-
-
-def plan(
-    prompt: str | Problem,
-    *,
-    strategy: str | Strategy | None = None,
-    model: str | Model | None = None,
-    budget: str | Budget | None = None,
-    seed: int = 0,
-    reference: str | None = None,
-    extract: str | Extractor | None = None,
-    allow_code: bool | str | None = None,
-    **parameters: Any,
-) -> Plan:
-    """Resolve and check what `think` was given. Raises `OptionError`, or `ModelError` where a model cannot be had."""
-    problem = prompt if isinstance(prompt, Problem) else Problem(prompt=prompt)
-    if not problem.prompt.strip():
-        raise OptionError("there is nothing to think about: the prompt is empty")
-    if reference is not None:
-        problem = replace(problem, reference=reference)
-    if not isinstance(extract, str | Extractor | None):
-        raise OptionError(f"extract={extract!r} is no rule: give an extractor's name, such as last_number")
-    if extract is not None:
-        problem = replace(problem, extractor=extract if isinstance(extract, Extractor) else find_extractor(extract))
-    strategy_option = resolve("strategy", strategy if isinstance(strategy, str) else None)
-    model_option = resolve("model", model if isinstance(model, str) else None)
-    code_option = resolve_flag("allow_code", allow_code)
-    chosen = resolve_strategy(strategy if strategy is not None else strategy_option.value, parameters)
-    limits = Budget.of(budget)
-    found = resolve_model(model if model is not None else model_option.value)
-    planned = Plan(
-        problem=problem,
-        strategy=chosen,
-        model=found,
-        budget=limits,
-        seed=seed,
-        store=store_folder(),
-        sources={
-            "strategy": {
-                "value": name_of(chosen),
-                "source": "given" if strategy is not None else strategy_option.source,
-            },
-            "model": {"value": found.name, "source": "given" if model is not None else model_option.source},
-            "traces": {"value": str(store_folder().parent), "source": resolve("traces").source},
-            "allow_code": {"value": code_option.value, "source": code_option.source},
-        },
-        allow_code=code_option.value == "true",
-    )
-    require_price(limits, found.name, priced=planned.price is not None)
-    require_abilities(chosen, found, allow_code=planned.allow_code)
-    return planned
-
-
-async def athink(prompt: str | Problem, *, observer: Observer | None = None, **options: Any) -> Run:
-    """Run a strategy on a prompt or a problem and return the `Run`; everything it does is recorded in the store.
-
-    Options: `strategy` (a name, an object, or a coroutine function), `model`, `budget` (`"2000 tokens"`), `seed`,
-    `reference`, `extract` (an extractor's name), `allow_code` (whether programs that the model writes may be run),
-    and the strategy's own parameters by name.
-
-    Raises `OptionError` before anything is spent; `RunFailed` where the run ended with an error.
-    """
-    return await Runner(plan(prompt, **options), observer).run()
+from tttlab.types import Answer
 
 
 class Runner:
-    """One run, from its first span to its last."""
+    """One run, from its first span to its last.
 
-    def __init__(self, planned: Plan, observer: Observer | None = None) -> None:
+    `within` is a budget that it shares with other runs: each charge goes there too, and the run ends with status
+    `budget` when that one is spent.
+    """
+
+    def __init__(self, planned: Plan, observer: Observer | None = None, *, within: Meter | None = None) -> None:
         self.plan = planned
         self.run_id = new_run_id()
+        self.span: Any = None
+        """The run's root span, from its start on."""
+        self._within = within
         self._observer = observer
         self._meter: Meter | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = False
+        self._replay = planned.replaying()
+        self._difference: str | None = None
 
     def stop(self) -> None:
         """End the run with status `stopped` and its best answer so far. From any thread, at any time."""
@@ -145,10 +71,12 @@ class Runner:
         planned = self.plan
         recorder = recorder_for(planned.store)
         self._loop = asyncio.get_running_loop()
-        root = recorder.start(f"{names.OPERATION_RUN} {name_of(planned.strategy)}", self._opening())
+        self._hold(recorder)
+        root = self.span = recorder.start(f"{names.OPERATION_RUN} {name_of(planned.strategy)}", self._opening())
         cause: BaseException | None = None
         try:
-            with metered(planned.budget) as meter:
+            clock = self._replay.clock if self._replay else RunClock()
+            with metered(planned.budget, self._within, clock) as meter:
                 self._meter = meter
                 session = self._session(recorder, root, meter)
                 self._tell(self._started(meter))
@@ -156,11 +84,13 @@ class Runner:
                     meter.cancel()
                 await self._think(session, root)
         except asyncio.CancelledError as cancelled:  # From outside: what this run cancels itself ends at its meter.
-            self._stopped, cause = True, cancelled
+            self._stopped, cause = self._stopped or not self._spent_above(), cancelled
         except BaseException as error:  # noqa: BLE001 - a strategy may raise anything, and the run is kept all the same
-            cause = error
+            cause = None if isinstance(error, BudgetExhausted) and self._spent_above() else error
         session.settle()
         run = self._close(session, root, cause)
+        run = self._settle_replay(recorder, run, cause)
+        self._tell(RunEnded(run))
         if isinstance(cause, asyncio.CancelledError):
             raise cause
         if run.status == "failed":
@@ -181,12 +111,15 @@ class Runner:
     def _status(self, meter: Meter, cause: BaseException | None) -> Status:
         if self._stopped:
             return "stopped"
-        if cause is not None:
+        if cause is not None and not isinstance(cause, asyncio.CancelledError):
             return "failed"
-        return "budget" if meter.exhausted else "ok"
+        return "budget" if meter.exhausted or self._spent_above() else "ok"
+
+    def _spent_above(self) -> bool:
+        return self._within is not None and self._within.exhausted is not None
 
     def _session(self, recorder: Recorder, root: Any, meter: Meter) -> Session:
-        planned, sequence = self.plan, Counter()
+        planned, sequence = self.plan, self._replay.counter if self._replay else Counter()
         context = CallContext(
             run_id=self.run_id,
             model=planned.model,
@@ -196,6 +129,8 @@ class Runner:
             next_sequence=sequence.next,
             tell=self._tell,
             stopped_by=self._stopped_by,
+            model_digest=digest_of(planned.model),
+            replay=self._replay,
         )
         return Session(
             context=context,
@@ -228,6 +163,11 @@ class Runner:
             names.STRATEGY_PARAMETERS: parameters_of(planned.strategy),
             names.MODEL_NAME: planned.model.name,
             names.MODEL_IDENTITY: dict(describe()) if describe else None,
+            names.MODEL_FACTS: {
+                "can": asdict(planned.model.can),
+                "provider": getattr(planned.model, "provider", "tttlab"),
+                "parameters": getattr(planned.model, "parameters", None),
+            },
             **of_problem(planned.problem),
         }
 
@@ -235,6 +175,7 @@ class Runner:
         planned, curve, status = self.plan, tuple(session.scope.answers), self._status(session.meter, cause)
         last = curve[-1] if curve else Answer(value=None)
         spent = session.meter.spent
+        self._difference = self._replay.difference(status, curve) if self._replay else None
         error = None if cause is None or status != "failed" else _said(cause)
         run = Run(
             id=self.run_id,
@@ -261,13 +202,50 @@ class Runner:
                 names.ANSWER_CONFIDENCE: last.confidence,
                 names.ANSWER_CORRECT: run.correct,
                 **of_usage(spent),
+                **(self._replay.facts(self._difference) if self._replay else {}),
             },
         )
         if cause is not None and status == "failed":
             mark_error(root, cause)
         root.end()
-        self._tell(RunEnded(run))
         return run
+
+    def _hold(self, recorder: Recorder) -> None:
+        """A run that may repeat a recorded one is not seen until a call is new, or it has ended as one of its own."""
+        replay = self._replay
+        if replay is None:
+            return
+        replay.stop = self.stop
+        if replay.base is not None or replay.mode == "only":
+            recorder.journal.hold(self.run_id)
+            replay.on_fresh = partial(recorder.journal.release, self.run_id)
+
+    def _settle_replay(self, recorder: Recorder, run: Run, cause: BaseException | None) -> Run:
+        """The run with what was replayed of it; where it is a recorded one again, that one, and a note of it."""
+        replay = self._replay
+        if replay is None:
+            return run
+        replay.close()
+        run = replace(run, replayed=len(replay.served), new=replay.fresh)
+        base = replay.base
+        if base is None or self._difference is not None:
+            if isinstance(cause, MissingCall):
+                recorder.journal.drop(self.run_id)  # What could not be replayed is no run.
+            recorder.journal.release(self.run_id)
+            return run
+        recorder.journal.drop(self.run_id)
+        note = {
+            names.OPERATION: names.OPERATION_REPLAY,
+            names.RUN_ID: self.run_id,
+            names.REPLAY_OF: base.run_id,
+            names.REPLAY_MODE: replay.mode,
+            names.REPLAY_CALLS: run.replayed,
+            names.RUN_OPTIONS: {key: dict(value) for key, value in self.plan.sources.items()},
+            names.RUN_ENVIRONMENT: environment(Path.cwd()),
+        }
+        elsewhere = [(base.trace_id, base.span_key)]
+        recorder.start(f"{names.OPERATION_REPLAY} {run.strategy}", note, elsewhere=elsewhere).end()
+        return replace(run, id=base.run_id, seconds=base.seconds)
 
     def _tell(self, event: RunEvent) -> None:
         if self._observer is None:

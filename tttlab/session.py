@@ -1,14 +1,17 @@
-"""The session: the `think` handle of one run. It traces, charges, runs at once and cancels what a strategy does."""
+"""The session: the `think` handle of one run. It traces, charges, runs at once and cancels what a strategy does.
+
+What a strategy asks for is done in a module of its own where it is a thing of its own: `sampling`, `verification`,
+`execution`. What binds them is the place: where in the run the caller is running.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from inspect import isawaitable
 from random import Random
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
@@ -16,21 +19,21 @@ from tttlab.abilities import require_abilities, require_leave
 from tttlab.branches import PLACE, Branch, Place, Scope, at, check_names, opening
 from tttlab.budget import Budget
 from tttlab.call import Call, CallContext
-from tttlab.checks import at_least
-from tttlab.concurrency import cancel_all, has_result, in_order
-from tttlab.errors import BudgetExhausted, CallError, OptionError, nearest
+from tttlab.concurrency import cancel_all
+from tttlab.errors import OptionError
 from tttlab.execution import run_traced
-from tttlab.identity import IdentityCounter, call_seed, request_digest
+from tttlab.identity import IdentityCounter
 from tttlab.meter import Meter, metered, require_price
 from tttlab.models import resolve_model
-from tttlab.naming import name_of, parameters_of
+from tttlab.naming import name_of
+from tttlab.order import Counter
 from tttlab.progress import BranchChanged, Proposed, RunEvent, Spent, Verified
-from tttlab.protocols import BranchHandle, Model, Strategy, Verifier, price_of
+from tttlab.protocols import BranchHandle, Model, Strategy, Verifier, Watch, digest_of, price_of
+from tttlab.sampling import Draw, Order, calls_of, running, with_options
 from tttlab.tracing import names
-from tttlab.tracing.attributes import of_answer, of_evaluation, of_verdict
+from tttlab.tracing.attributes import of_answer
 from tttlab.tracing.recorder import mark_error, set_known
 from tttlab.types import (
-    SAMPLING_OPTIONS,
     Answer,
     Capabilities,
     Channel,
@@ -39,27 +42,14 @@ from tttlab.types import (
     Problem,
     Prompt,
     Ran,
-    Request,
     Sampling,
     Usage,
     Verdict,
-    as_messages,
 )
+from tttlab.verification import verify_traced
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-@dataclass(slots=True)
-class Counter:
-    """The run-wide number of each delivery: what the strategy saw, in the order in which it saw it."""
-
-    value: int = 0
-
-    def next(self) -> int:
-        """The next number, from 1."""
-        self.value += 1
-        return self.value
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,6 +74,11 @@ class Session:
         return PLACE.get(Place(self.root, self.root.span, self.meter, self.scope))
 
     @property
+    def asked(self) -> CallContext:
+        """The context of the caller's calls: the run's, or that of the model that `solve` was given."""
+        return self.place.context or self.context
+
+    @property
     def budget(self) -> Budget:
         """What is left, in each unit that is limited."""
         return self.place.meter.remaining()
@@ -95,8 +90,8 @@ class Session:
 
     @property
     def can(self) -> Capabilities:
-        """What the run's model can do."""
-        return self.context.model.can
+        """What the model that is asked here can do."""
+        return self.asked.model.can
 
     @property
     def delivered(self) -> tuple[Completion, ...]:
@@ -109,22 +104,19 @@ class Session:
         prompt: Prompt,
         *,
         n: int,
-        order: Literal["index", "finished"] = "index",
+        order: Order = "index",
         role: str = "generator",
         channel: Channel | None = None,
         model: Model | str | None = None,
+        stop_when: Callable[[], Watch] | None = None,
         **sampling: Any,
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """See `Think.sample`."""
-        calls = self._prepare(prompt, n, role, channel, sampling, await self._context_of(model))
-        tasks = [asyncio.create_task(call.run(), name="tttlab-call") for call in calls]
-        try:
-            async with aclosing(self._delivering(calls, tasks, order)) as completions:
-                yield completions
-        finally:
-            await cancel_all(tasks)
-            for call in calls:
-                call.discard()
+        drawn = with_options(self.sampling, sampling)
+        draw = Draw(prompt=prompt, n=n, sampling=drawn, role=role, channel=channel, stop_when=stop_when)
+        calls = calls_of(draw, await self._context_of(model), self.place, self.seed, self._identities)
+        async with running(calls, order, self._give) as completions:
+            yield completions
 
     async def complete(self, prompt: Prompt, *, n: int = 1, **options: Any) -> list[Completion]:
         """See `Think.complete`."""
@@ -137,19 +129,22 @@ class Session:
         problem: Problem | None = None,
         *,
         budget: Budget | None = None,
+        model: Model | str | None = None,
         **attributes: str | float | bool,
     ) -> Answer:
         """See `Think.solve`."""
-        require_abilities(strategy, self.context.model, allow_code=self.allow_code)
-        asked = replace(problem or self.context.problem, reference=None)
-        branch = self._open(None, {"strategy": name_of(strategy), **attributes})
+        context = await self._context_of(model)
+        require_abilities(strategy, context.model, allow_code=self.allow_code)
+        blind = replace(problem or self.context.problem, reference=None)
+        named = {} if model is None else {"model": context.model.name}
+        branch = self._open(None, {"strategy": name_of(strategy), **named, **attributes})
         scope = Scope(self.place.scope)
         with (
             self._inside(branch),
-            at(replace(self.place, scope=scope)),
+            at(replace(self.place, scope=scope, context=context)),
             self.limit(budget) if budget else nullcontext(),
         ):
-            propose_returned(self, await strategy(asked, self))
+            propose_returned(self, await strategy(blind, self))
         return scope.answers[-1] if scope.answers else Answer(value=None)
 
     async def map(
@@ -174,24 +169,9 @@ class Session:
             await cancel_all(tasks)
 
     async def verify(self, verifier: Verifier, problem: Problem, candidate: str) -> Verdict:
-        """See `Think.verify`. The verifier is given the problem with its reference, which the strategy has not."""
-        name = name_of(verifier)
-        opening_attributes = {
-            names.RUN_ID: self.context.run_id,
-            names.VERIFIER_NAME: name,
-            names.VERDICT_CANDIDATE: candidate,
-            names.VERIFIER_PARAMETERS: parameters_of(verifier),
-            names.BRANCH_PATH: self.place.branch.path,
-        }
-        whole = replace(problem, reference=self.context.problem.reference)
-        with self.context.recorder.span(
-            f"{names.SPAN_VERIFY} {name}", opening_attributes, parent=self.place.span
-        ) as span:
-            with at(replace(self.place, span=span)):
-                verdict = await _ask(verifier, whole, candidate, self)
-            set_known(span, {**of_verdict(verdict), names.VERDICT_SEQUENCE: self.sequence.next()})
-            span.add_event(names.EVALUATION_EVENT, of_evaluation(name, verdict))
-        self.tell(Verified(name, candidate, verdict))
+        """See `Think.verify`."""
+        verdict = await verify_traced(self.context, self.place, verifier, problem, candidate, self)
+        self.tell(Verified(name_of(verifier), candidate, verdict))
         return verdict
 
     async def run_code(self, code: str, *, stdin: str = "", limits: CodeLimits | None = None) -> Ran:
@@ -244,7 +224,7 @@ class Session:
     @contextmanager
     def limit(self, budget: Budget) -> Iterator[Meter]:
         """See `Think.limit`. The meter that is given says afterwards, in `exhausted`, which unit ran out, if any."""
-        require_price(budget, self.context.model.name, priced=self.context.price is not None)
+        require_price(budget, self.asked.model.name, priced=self.asked.price is not None)
         place = self.place
         attributes = {names.RUN_ID: self.context.run_id, names.LIMIT_BUDGET: asdict(budget)}
         with self.context.recorder.span(names.SPAN_LIMIT, attributes, parent=place.span) as span:
@@ -259,65 +239,17 @@ class Session:
         for branch in self._branches:
             branch.settle()
 
-    def _prepare(
-        self,
-        prompt: Prompt,
-        n: int,
-        role: str,
-        channel: Channel | None,
-        options: Mapping[str, Any],
-        context: CallContext,
-    ) -> list[Call]:
-        at_least(1, n=n)
-        sampling = with_options(self.sampling, options)
-        place, messages = self.place, as_messages(prompt)
-        digest = request_digest(context.model.name, messages, sampling)
-        return [
-            Call(
-                context,
-                identity=identity,
-                role=role,
-                channel=channel,
-                meter=place.meter,
-                parent=place.span,
-                request=Request(messages=messages, sampling=sampling, seed=call_seed(self.seed, identity)),
-            )
-            for identity in self._identities.take(digest, place.branch.path, n)
-        ]
-
-    async def _delivering(
-        self, calls: Sequence[Call], tasks: Sequence[asyncio.Task[Completion]], order: Literal["index", "finished"]
-    ) -> AsyncGenerator[Completion]:
-        failures: list[CallError] = []
-        left = dict(enumerate(tasks))
-        try:
-            async for index in in_order(tasks, order):
-                try:
-                    completion = left.pop(index).result()
-                except CallError as error:
-                    failures.append(error)
-                    continue
-                yield self._deliver(calls[index], completion)
-        except asyncio.CancelledError:
-            # A run that is cut is still given what has finished: it was paid for, and may change the best answer.
-            for index in [index for index, task in left.items() if has_result(task)]:
-                yield self._deliver(calls[index], left[index].result())
-            raise
-        if failures and len(failures) == len(tasks):
-            raise failures[0]
-
-    def _deliver(self, call: Call, completion: Completion) -> Completion:
+    def _give(self, call: Call, completion: Completion) -> None:
         call.deliver(self.sequence.next())
         self.place.scope.deliver(completion)
         self.tell(Spent(self.meter.spent, self.meter.seconds))
-        return completion
 
     async def _context_of(self, model: Model | str | None) -> CallContext:
-        """The context of calls to another model than the run's, which is loaded off the loop where it is named."""
+        """The context of calls to another model than the one asked here, loaded off the loop where it is named."""
         if model is None:
-            return self.context
+            return self.asked
         found = await anyio.to_thread.run_sync(resolve_model, model) if isinstance(model, str) else model
-        context = replace(self.context, model=found, price=price_of(found))
+        context = replace(self.context, model=found, price=price_of(found), model_digest=digest_of(found))
         require_price(self.budget, found.name, priced=context.price is not None)
         return context
 
@@ -347,8 +279,14 @@ class Session:
             self.tell(BranchChanged(branch.path, branch.parent.path if branch.parent else None, branch.attributes))
 
 
-def propose_returned(think: Session, answer: Answer | None) -> None:
+def propose_returned(think: Session, answer: Any) -> None:
     """Propose what a strategy returned, unless it is what it proposed last."""
+    if answer is not None and not isinstance(answer, Answer):
+        hint = "`complete` gives a list of completions; " if isinstance(answer, list) else ""
+        raise OptionError(
+            f"the strategy returned a {type(answer).__name__}, which is no answer: {hint}"
+            "return think.propose(problem.extract(completion.text)), or propose and return nothing"
+        )
     answers = think.place.scope.answers
     if answer is not None and (not answers or answer != answers[-1]):
         think.propose(answer.value, confidence=answer.confidence, votes=answer.votes)
@@ -358,24 +296,3 @@ def _own(handle: BranchHandle) -> Branch:
     if not isinstance(handle, Branch):
         raise OptionError(f"{handle!r} is not a branch of this run: pass what `think.branch()` gave")
     return handle
-
-
-async def _ask(verifier: Verifier, problem: Problem, candidate: str, think: Any) -> Verdict:
-    try:
-        given: Any = verifier(problem, candidate, think)
-        verdict = await given if isawaitable(given) else given
-    except BudgetExhausted:
-        raise
-    except Exception as error:  # noqa: BLE001 - a verifier may raise anything: its verdict says so
-        return Verdict(score=None, error=f"{type(error).__name__}: {error}")
-    if isinstance(verdict, Verdict):
-        return verdict
-    return Verdict(score=None, error=f"the verifier gave no Verdict, but {verdict!r:.80}")
-
-
-def with_options(sampling: Sampling, options: Mapping[str, Any]) -> Sampling:
-    """The sampling with these options set. Raises `OptionError` for one that there is not."""
-    for name in options:
-        if name not in SAMPLING_OPTIONS:
-            raise OptionError(f"sampling has no option {name!r}{nearest(name, SAMPLING_OPTIONS)}")
-    return replace(sampling, **options)

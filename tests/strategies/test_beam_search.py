@@ -221,6 +221,16 @@ def test_a_budget_in_the_middle_keeps_what_had_finished():
     assert (run.status, run.answer) == ("budget", "1")
 
 
+def test_a_step_of_nothing_finishes_its_beam():
+    silent = Speaker("")
+    run = think(silent, n=1, beam_width=1)
+    assert (run.answer, silent.started) == (None, 1)
+    steps = iter(["five", ""])
+    model = Speaker(lambda request: next(steps) if request.sampling.stop else "Score: 5")
+    run = think(model, n=1, beam_width=1)
+    assert (run.status, model.started, run.answer) == ("ok", 3, "five")
+
+
 def test_numbers_that_do_not_go_together_are_refused():
     with pytest.raises(OptionError, match="not a multiple"):
         BeamSearch(n=6, beam_width=4)

@@ -84,6 +84,20 @@ def test_steps_may_be_strategies_and_one_without_confidence_is_trusted_when_an_e
     assert (run.answer, run.usage.calls) == ("2", 6)
 
 
+def test_each_step_may_be_a_strategy_on_a_model_of_its_own():
+    cheap, dear = saying("1", "2", "1"), saying("3", "3", "3", name="dear")
+    steps = ((SelfConsistency(samples=3), cheap), (SelfConsistency(samples=3), dear), (Direct(), "scripted"))
+    own = saying("9", name="own")
+    run = think(own, steps=steps)
+    assert (run.answer, run.confidence) == ("3", 1.0)
+    assert (own.started, cheap.started, dear.started) == (0, 3, 3)
+    query = "SELECT attributes ->> '$.\"tttlab.branch.asked\"' FROM branches WHERE run_id = ? AND depth = 1 ORDER BY 1"
+    asked = tttlab.connect().execute(query, [run.id]).fetchall()
+    assert asked == [("SelfConsistency on cheap",), ("SelfConsistency on dear",)]
+    assert run.parameters["steps"][1][1] == "dear"
+    assert think(own, steps=steps[2:]).answer == "56"
+
+
 def test_a_step_that_fails_is_passed_over_and_all_failed_is_a_failed_run():
     run = think(saying(fault(), fault()), steps=(2, saying("3", "3", name="dear")), samples=2)
     assert (run.status, run.answer) == ("ok", "3")
@@ -126,7 +140,7 @@ def test_a_run_of_a_cascade_of_cascades():
     assert (run.answer, run.usage.calls) == ("56", 4)
 
 
-@pytest.mark.parametrize("steps", [(), "3,8", (3, 0), (3, 2.5), [3]])
+@pytest.mark.parametrize("steps", [(), "3,8", (3, 0), (3, 2.5), [3], ((3, "scripted"),), ((Direct(), 3),)])
 def test_steps_that_cannot_be_taken_are_refused(steps):
     with pytest.raises(OptionError):
         think(saying("1"), steps=steps)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 import tttlab
 from tests.speaker import Speaker, fault
 from tttlab.errors import RunFailed
-from tttlab.strategies.chain_of_verification import questions_in
 
 QUESTION = "Which of Rome and Bonn is a capital today"
 KNOWN = {"Is Rome a capital?": "Yes.", "Is Bonn a capital?": "No.", "Was Bonn one?": "Yes.", "Is Ulm one?": ""}
@@ -104,18 +103,3 @@ def test_a_budget_that_ends_it_keeps_the_draft():
     checker = Checker("The answer is Bonn", "Is Rome a capital?\nIs Bonn a capital?", "The answer is Rome")
     run = think(checker, budget="3 calls")
     assert (run.status, run.answer) == ("budget", "bonn")
-
-
-@pytest.mark.parametrize(
-    ("plan", "questions"),
-    [
-        ("1. Is it so?\n2) Is it not?", ["Is it so?", "Is it not?"]),
-        ("**Q1:** Is it so?\n- *Question 2.* Is it not?", ["Is it so?", "Is it not?"]),
-        ("Here are my questions:\nIs it so?\nIs it so?\n???", ["Is it so?"]),
-        ("Is 7 times 8 equal to 56?\n3 times 3 is what?", ["Is 7 times 8 equal to 56?", "3 times 3 is what?"]),
-        ("Quite so?\nQ: why?", ["Quite so?", "why?"]),
-        ("", []),
-    ],
-)
-def test_questions_are_lines_that_ask(plan, questions):
-    assert questions_in(plan) == questions

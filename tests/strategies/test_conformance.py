@@ -8,8 +8,9 @@ import pytest
 import tttlab
 from tests.speaker import Speaker, answers, fault
 from tttlab.errors import RunFailed
+from tttlab.plan import plan
 from tttlab.progress import CallEnded, Proposed
-from tttlab.runner import Runner, plan
+from tttlab.runner import Runner
 from tttlab.strategies import strategy_class, strategy_names
 
 QUESTION = "What is 7 times 8?"

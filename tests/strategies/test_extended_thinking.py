@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import tttlab
 from tests.speaker import Speaker
 from tttlab import Message, ScriptedModel
-from tttlab.errors import OptionError, RunFailed
+from tttlab.errors import OptionError
 from tttlab.models.scripted import Reply
 from tttlab.types import Capabilities
 
@@ -138,7 +138,8 @@ def test_a_model_that_only_thinks_by_itself_is_asked_once_and_its_report_is_reco
 
 def test_a_model_that_can_do_neither_is_told_before_anything_is_spent():
     model = ScriptedModel(can=Capabilities())
-    with pytest.raises(RunFailed, match="go on from a partial answer or think in a channel of its own"):
+    message = "go on from a partial answer or think in a channel of its own, and scripted cannot$"
+    with pytest.raises(OptionError, match=message):
         think(model)
     assert model.started == 0
 

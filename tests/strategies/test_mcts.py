@@ -182,6 +182,23 @@ def test_a_path_that_cannot_go_on_ends_there_and_the_run_goes_on():
     assert states == [("failed",), ("expanded",)]
 
 
+def test_a_step_of_nothing_ends_its_path_and_is_worth_what_the_path_was():
+    def reply(request):
+        if len(request.messages) == 1:
+            return "good"
+        return "5" if request.messages[-1].text.endswith("The answer is") else ""
+
+    model = Speaker(reply)
+    run = think(model, n_children=1, iterations=1, verifier=likes_good)
+    assert (run.answer, run.confidence, model.started) == ("5", 0.9, 3)
+
+
+def test_a_model_that_says_nothing_is_asked_again_alone():
+    model = Speaker(lambda request: "" if model.started < 2 else "5")
+    run = think(model, n_children=1, iterations=1)
+    assert (run.answer, len(model.requests[-1].messages)) == ("5", 1)
+
+
 def test_a_model_that_cannot_go_on_from_a_text_is_asked_in_a_turn():
     seen = []
 

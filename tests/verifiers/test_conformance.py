@@ -38,7 +38,7 @@ class Case:
     """What a verifier is shown: a right and a wrong candidate, the reference, and a model.
 
     `unjudged` is what it says of a text that it cannot judge, where there are such: the error of a verdict without a
-    score. By default there are none.
+    score. By default there are none. `secret` is what of the reference must not be told.
     """
 
     right: str = "56"
@@ -46,15 +46,18 @@ class Case:
     reference: str = "56"
     model: Callable[[], Model] = Speaker
     unjudged: str | None = None
+    secret: str = "56"
 
 
 CASES = {
     "code_tests": Case(
-        right="def product(): return 7 * 8", wrong="def product(): return 54", reference="assert product() == 56"
+        right="def product(): return 7 * 8",
+        wrong="def product(): return 54",
+        reference="assert product() == 56, 'it is 56'",
     ),
     "confidence": Case(model=sure_of_56, unjudged="no completion of this run"),
     "llm_judge": Case(model=said_of_56("It is right. Score: 10", "It is wrong. Score: 1")),
-    "multiple_choice": Case(right="The answer is (B).", wrong="C", reference="B"),
+    "multiple_choice": Case(right="The answer is (B).", wrong="C", reference="B", secret="B"),
     "process": Case(model=said_of_56("Step 1: 10", "Step 1: 1")),
     "self_evaluation": Case(model=said_of_56("A", "B")),
 }
@@ -125,6 +128,14 @@ def test_without_a_reference_it_says_so_or_needs_none(verifier, case):
     [verdict] = verdicts(verifier, case, [case.right], reference=False)
     assert verdict.passed is not True or verdict.score is not None
     assert verdict.error is None or "reference" in verdict.error
+
+
+def test_a_verdict_never_tells_the_reference(verifier, case):
+    found = verdicts(verifier, case, [case.wrong, *(text for text in CANDIDATES if case.secret not in text)])
+    wrong = [verdict for verdict in found if not verdict.passed]
+    odd = verdicts(verifier, dataclasses.replace(case, reference="zebra(("), [case.right, case.wrong])
+    assert not [verdict for verdict in wrong if case.secret in f"{verdict.explanation} {verdict.error}"]
+    assert not [verdict for verdict in odd if "zebra" in f"{verdict.explanation} {verdict.error}"]
 
 
 def test_its_verdicts_are_recorded(verifier, case):

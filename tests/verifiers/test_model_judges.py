@@ -114,6 +114,13 @@ def test_a_judge_sees_the_reference_only_where_it_is_told_to():
     assert "no reference" in verdict(LlmJudge(see_reference=True), "54", model=model).error
 
 
+def test_a_judge_that_sees_the_reference_does_not_pass_it_on():
+    for reply in ("It should be fifty-six. Score: 1", "It should be fifty-six."):
+        found = verdict(LlmJudge(see_reference=True), "54", model=Speaker(reply), reference="fifty-six")
+        assert "fifty-six" not in f"{found.explanation} {found.error}"
+        assert "fifty-six" in str(verdict(LlmJudge(), "54", model=Speaker(reply), reference="fifty-six"))
+
+
 def test_another_model_may_judge_and_its_spend_is_the_runs():
     judge, model = Speaker("Score: 10", name="judge"), Speaker()
     verdict(LlmJudge(model=judge), "56", model=model, sampled=1)

@@ -31,6 +31,17 @@ NAMES: dict[str, Callable[[], Model]] = {
 """A model that is to have a name of its own has a row here; the import behind it waits until it is asked for."""
 
 
+_ALIASES = {"smollm2": "local:smollm2"}
+
+
+def canonical_name(name: str) -> str:
+    """The name that the model of this name has when it is loaded, and is recorded with."""
+    kind, _, path = name.partition(":")
+    if kind == "local" and name not in NAMES:
+        return f"local:{path.replace(chr(92), '/').rpartition('/')[2]}"
+    return _ALIASES.get(name, name)
+
+
 def resolve_model(model: str | Model) -> Model:
     """The model of a name: `local:smollm2`, `local:PATH` (any GGUF file), `scripted`. An object passes through.
 

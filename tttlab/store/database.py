@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from tttlab.store.archives import archive_folder, damage, quoted
+from tttlab.store.archives import archive_folder, damage, quoted, refuse_newer, schema_version
+from tttlab.store.bundles import source as bundle_source
 from tttlab.store.layout import tables_sql, views_sql
 from tttlab.store.manifest import Lease, Manifest, read_manifest
 from tttlab.store.segments import (
@@ -103,6 +104,8 @@ def _define(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manif
     for kind in KINDS:
         sources = [f"SELECT * FROM {alias}.stored_{kind}" for alias in attached]
         sources.append(_live(folder, kind, hidden))
+        if bundled := bundle_source(folder.parent, kind):
+            sources.append(f"SELECT * FROM {bundled}")
         rows = " UNION ALL BY NAME ".join(sources)
         connection.execute(f"CREATE OR REPLACE VIEW memory.main.stored_{kind} AS {rows}")
 
@@ -124,6 +127,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manif
             if name not in names:
                 connection.execute(f"ATTACH {quoted(path)} AS {alias} (READ_ONLY)")
             connection.execute(f"SELECT (SELECT count(*) FROM {alias}.stored_spans LIMIT 1)")
+            refuse_newer(path, schema_version(connection, alias))
         except duckdb.Error as error:
             _leave_out_archive(path, str(error).splitlines()[0])
             continue

@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from tttlab.events import Delta
+from tttlab.tracing import names
 from tttlab.tracing.rows import SpanRow
 from tttlab.tracing.tokens import NoTokens, TokenBuffer
 
@@ -41,6 +42,7 @@ class Journal:
         self.folder = folder
         self._spans: list[SpanRow] = []
         self._buffers: dict[int, TokenBuffer] = {}
+        self._held: dict[str, tuple[list[SpanRow], dict[int, TokenBuffer]]] = {}
         self._unwritten: list[tuple[Kind, pa.Table]] = []
         self._blocked: str | None = None
         self._given_up = 0
@@ -81,17 +83,38 @@ class Journal:
             said.append(f"{self._uncompacted}; its segments stay as they are")
         return "; ".join(said) or None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether rows wait in memory because the store could not be written to the last time."""
+        return self._blocked is not None
+
     def span(self, row: SpanRow) -> None:
         """Record a span that has started or ended."""
-        self._spans.append(row)
+        held = self._held.get(str(row.attributes.get(names.RUN_ID))) if self._held else None
+        (self._spans if held is None else held[0]).append(row)
 
     def token_buffer(self, run_id: str, span_id: str) -> TokenBuffer:
         """A buffer for the deliveries of one call; one that keeps nothing if the call's span is not recorded."""
         if int(span_id, 16) == 0:
             return NoTokens(run_id, span_id)
         buffer = TokenBuffer(run_id, span_id)
-        self._buffers[id(buffer)] = buffer
+        held = self._held.get(run_id)
+        (self._buffers if held is None else held[1])[id(buffer)] = buffer
         return buffer
+
+    def hold(self, run_id: str) -> None:
+        """Keep what is recorded of a run in memory until it is known whether it is a run of its own."""
+        self._held[run_id] = ([], {})
+
+    def release(self, run_id: str) -> None:
+        """It is: record what was held, and what follows at once. Harmless for a run that is not held."""
+        rows, buffers = self._held.pop(run_id, ([], {}))
+        self._buffers.update(buffers)
+        self._spans += rows
+
+    def drop(self, run_id: str) -> None:
+        """It is not: forget what was held."""
+        self._held.pop(run_id, None)
 
     def flush(self) -> None:
         """Wait until everything that was recorded until now is written, or cannot be. An interrupt ends the waiting."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import inspect
 import pkgutil
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from tttlab.errors import OptionError, nearest
+from tttlab.naming import function_parameters, name_of
+from tttlab.parameters import declared_types, read_values
 from tttlab.protocols import Strategy
 
-_NOT_STRATEGIES = {"selection"}
+_NOT_STRATEGIES = {"selection", "steps"}
 
 
 def strategy_names() -> list[str]:
@@ -35,49 +37,44 @@ def strategy_class(name: str) -> type[Strategy]:
 
 
 def resolve_strategy(strategy: str | Strategy, parameters: Mapping[str, Any]) -> Strategy:
-    """A strategy ready to run: a name with its parameters, or an object or coroutine function as it is.
+    """A strategy ready to run: a name with its parameters, a coroutine function with its own, or an object as it is.
 
-    Parameters may be texts, as they come from a command line; each takes the type that the strategy declares. Raises
+    What a function takes by keyword are its parameters: `async def mine(problem, think, rounds=3)`. Parameters may be
+    texts, as they come from a command line; each takes the type that is declared for it, or that of its default. Raises
     `OptionError` for an unknown name or parameter, and for a value that cannot be used.
     """
-    if not isinstance(strategy, str):
-        if parameters:
-            unknown = ", ".join(sorted(parameters))
-            raise OptionError(f"parameters ({unknown}) go with a strategy's name; this strategy is an object already")
-        if inspect.isclass(strategy):
-            raise OptionError(f"{strategy.__name__} is a class: make a strategy of it, {strategy.__name__}()")
-        if not callable(strategy):
-            raise OptionError(f"{strategy!r} is not a strategy: give a name, or an async function of (problem, think)")
-        if inspect.isfunction(strategy) and not inspect.iscoroutinefunction(strategy):
-            raise OptionError(f"{strategy.__name__} is not a strategy yet: write it as `async def`")
-        return strategy
-    cls = strategy_class(strategy)
-    known: dict[str, Any] = {item.name: item.type for item in fields(cls)} if is_dataclass(cls) else {}
-    given = {}
-    for name, value in parameters.items():
-        if name not in known:
-            raise OptionError(f"{strategy} has no parameter {name!r}{nearest(name, known)}")
-        given[name] = read_value(f"{strategy} {name}", value, str(known[name]))
-    return cls(**given)
+    if isinstance(strategy, str):
+        cls = strategy_class(strategy)
+        return cls(**read_values(strategy, declared_types(cls), parameters))
+    if inspect.isclass(strategy):
+        raise OptionError(f"{strategy.__name__} is a class: make a strategy of it, {strategy.__name__}()")
+    if not callable(strategy):
+        raise OptionError(f"{strategy!r} is not a strategy: give a name, or an async function of (problem, think)")
+    if inspect.isroutine(strategy) or isinstance(strategy, partial):
+        if not inspect.iscoroutinefunction(strategy):
+            raise OptionError(f"{name_of(strategy)} is not a strategy yet: write it as `async def`")
+        return _bound(strategy, parameters)
+    if parameters:
+        raise _no_parameters(parameters)
+    return strategy
 
 
-def read_value(what: str, value: Any, declared: str) -> Any:
-    """`value` in the type that a parameter declares: texts are read, whole floats become ints, nothing else is bent."""
-    if "bool" in declared and isinstance(value, str):
-        if value.lower() not in ("true", "false"):
-            raise OptionError(f"{what} is true or false, not {value!r}")
-        return value.lower() == "true"
-    if isinstance(value, str) and "None" in declared and value.lower() == "none":
-        return None
-    for word, kind in (("int", int), ("float", float)):
-        if word in declared and "str" not in declared:
-            if isinstance(value, bool) or (kind is int and isinstance(value, float) and not value.is_integer()):
-                raise OptionError(f"{what} is a number ({word}), not {value!r}")
-            try:
-                return kind(value)
-            except (TypeError, ValueError, OverflowError):
-                raise OptionError(f"{what} is a number ({word}), not {value!r}") from None
-    return value
+def _bound(function: Strategy, parameters: Mapping[str, Any]) -> Strategy:
+    """A coroutine function with its parameters given."""
+    declared = declared_types(function)
+    if parameters and not declared:
+        raise _no_parameters(parameters)
+    given = read_values(name_of(function), declared, parameters)
+    defaults = {name: each.default for name, each in function_parameters(function).items()}
+    missing = [name for name, default in {**defaults, **given}.items() if default is inspect.Parameter.empty]
+    if missing:
+        raise OptionError(f"{name_of(function)} needs a value for {missing[0]}: give it as a parameter, or a default")
+    return partial(function, **given) if given else function
+
+
+def _no_parameters(parameters: Mapping[str, Any]) -> OptionError:
+    unknown = ", ".join(sorted(parameters))
+    return OptionError(f"parameters ({unknown}) go with a strategy's name; this strategy is an object already")
 
 
 def read_parameters(assignments: Sequence[str]) -> dict[str, str]:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tttlab.checks import at_least
-from tttlab.errors import CallError, OptionError, nearest
-from tttlab.protocols import BranchHandle, Think, Verifier
-from tttlab.strategies.selection import leader
-from tttlab.types import Answer, Message, Problem
-
-STEP = """{problem}
-
-Solve it step by step, with a blank line after each step. The last step says "The answer is" and the answer."""
-SCORE = """{problem}
-
-A partial solution:
-
-{steps}
-
-How likely is it that its last step is correct and leads to the right answer? \
-The last line says "Score: N", where N is a whole number from 0 (wrong) to 10 (certainly right)."""
-NEXT = "Write only the next step."
+from tttlab.errors import CallError, OptionError
+from tttlab.protocols import Think, Verifier
+from tttlab.strategies.selection import leader, tally
+from tttlab.strategies.steps import (
+    SCORE,
+    STEP,
+    Node,
+    Stepper,
+    best_first,
+    ends_a_step,
+    expanded,
+    fill,
+    in_branches,
+    one_of,
+    states_answer,
+)
+from tttlab.types import Answer, Problem
 
 AGGREGATIONS: dict[str, Callable[[Sequence[float]], float]] = {
     "min": min,
@@ -33,9 +32,6 @@ AGGREGATIONS: dict[str, Callable[[Sequence[float]], float]] = {
     "last": lambda scores: scores[-1],
     "mean": lambda scores: sum(scores) / len(scores),
 }
-_FINAL = re.compile(r"answer\s*(?:is|:|=)|####|\\boxed", re.IGNORECASE)
-_TOP = 10
-_SCORE = re.compile(r"score[^\w-]*(\d{1,3}(?:\.\d+)?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,24 +74,32 @@ class BeamSearch:
         at_least(0, lookahead=self.lookahead, temperature=self.temperature)
         if self.n % self.beam_width:
             raise OptionError(f"n={self.n} is not a multiple of beam_width={self.beam_width}: change one of them")
-        _one_of("aggregation", self.aggregation, AGGREGATIONS)
-        _one_of("select", self.select, ("weighted", "majority", "best"))
-        if not self.separator:
-            raise OptionError("separator='' ends no step: give the text between two steps, such as a blank line")
+        one_of(AGGREGATIONS, aggregation=self.aggregation)
+        one_of(("weighted", "majority", "best"), select=self.select)
+        ends_a_step(self.separator)
 
     async def __call__(self, problem: Problem, think: Think) -> Answer:
-        search = _Search(self, problem, think)
-        await search.run()
+        question = fill(self.step_prompt, problem=problem.prompt)
+        search = _Search(self, problem, think, Stepper(self, problem, think, lambda _: question))
+        trees, width = search.planted(), self.beam_width if self.diverse else self.n
+        for _ in range(self.num_iterations):
+            children = await search.grow(trees, width)
+            await search.judge(children)
+            trees, width = search.keep(children), self.beam_width
+            search.offer(trees)
+            if not trees or len(search.finished) >= self.n:
+                break
         return search.answer or think.propose(None, confidence=0.0)
 
 
 @dataclass(slots=True, eq=False)
-class _Beam:
-    branch: BranchHandle | None = None
-    steps: tuple[str, ...] = ()
+class _Beam(Node):
     scores: tuple[float, ...] = ()
-    score: float = 0.0
     finished: bool = False
+
+
+_Tree = list[_Beam]
+"""The beams that compete with each other: all of them, or in a diverse search those that come from one root."""
 
 
 @dataclass(slots=True)
@@ -103,86 +107,52 @@ class _Search:
     how: BeamSearch
     problem: Problem
     think: Think
+    stepper: Stepper
     answer: Answer | None = None
     finished: list[_Beam] = field(default_factory=list)
 
-    async def run(self) -> None:
-        how, kept = self.how, self.how.n // self.how.beam_width
-        trees: list[list[_Beam]] = [[_Beam()]]
-        if how.diverse:
-            trees = [[self.tree(number)] for number in range(kept)]
-        for iteration in range(how.num_iterations):
-            width = how.beam_width if iteration or how.diverse else how.n
-            grown = iter(await self.grow([beam for tree in trees for beam in tree], width))
-            children = [[child for _ in tree for child in next(grown)] for tree in trees]
-            await self.judge([child for tree in children for child in tree])
-            trees = [frontier for tree in children if (frontier := self.keep(tree, 1 if how.diverse else kept))]
-            self.offer(trees)
-            if not trees or len(self.finished) >= how.n:
-                break
+    @property
+    def kept(self) -> int:
+        """How many beams of a tree go on."""
+        return 1 if self.how.diverse else self.how.n // self.how.beam_width
 
-    def tree(self, number: int) -> _Beam:
+    def planted(self) -> list[_Tree]:
+        """The roots: one without a branch, or in a diverse search several that have one each."""
+        if not self.how.diverse:
+            return [[_Beam()]]
+        return [[self.root(number)] for number in range(self.how.n // self.how.beam_width)]
+
+    def root(self, number: int) -> _Beam:
         with self.think.branch(tree=number) as branch:
             return _Beam(branch)
 
-    def keep(self, children: Sequence[_Beam], width: int) -> list[_Beam]:
-        """Set the finished beams aside and choose which of the others go on; in a diverse search the best one does."""
-        competing = children if self.how.diverse else [child for child in children if not child.finished]
-        best = _by_score(competing)[:width]
-        done = [child for child in children if child.finished and (not self.how.diverse or child in best)]
-        self.finished += done
-        for child in children:
-            if child.branch is not None:
-                child.branch.mark(state="selected" if child in best or child in done else "pruned")
-        return [child for child in best if not child.finished]
-
-    async def grow(self, beams: Sequence[_Beam], width: int) -> list[list[_Beam]]:
-        """For each beam its `width` next ones, each in a branch of its own."""
+    async def grow(self, trees: Sequence[_Tree], width: int) -> list[_Tree]:
+        """For each tree the next steps, `width` from each of its beams, each in a branch of its own."""
 
         async def expand(beam: _Beam) -> list[_Beam]:
-            try:
-                steps = await self.next_steps(beam.steps, n=width, temperature=self.how.temperature)
-            except CallError as error:
-                if beam.branch is None or not beam.steps:
-                    raise
-                beam.branch.mark(state="failed", reason=str(error))
-                return []
-            if beam.branch is not None:
-                beam.branch.mark(state="expanded")
-            return [self.child(beam, step) for step in steps]
+            return [
+                self.child(beam, step) for step in await expanded(beam, self.stepper.next_steps(beam.steps, n=width))
+            ]
 
-        if beams[0].branch is None:
-            return [await expand(beams[0])]
-        return await self.think.map(expand, beams, branches=_branches(beams))
+        grown = iter(await in_branches(self.think, expand, [beam for tree in trees for beam in tree]))
+        return [[child for _ in tree for child in next(grown)] for tree in trees]
 
     def child(self, beam: _Beam, step: str) -> _Beam:
         with self.think.branch(beam.branch, step=step) as branch:
-            finished = not step or _FINAL.search(step) is not None
             steps = (*beam.steps, step) if step else beam.steps
-            return _Beam(branch, steps, beam.scores, finished=finished)
+            return _Beam(branch, steps, scores=beam.scores, finished=not step or states_answer(step))
 
-    async def next_steps(self, steps: Sequence[str], *, n: int, temperature: float) -> list[str]:
-        how = self.how
-        messages = [Message("user", _fill(how.step_prompt, problem=self.problem.prompt))]
-        if steps:
-            so_far = how.separator.join(steps)
-            prefix = self.think.can.prefix
-            messages.append(Message("assistant", so_far + how.separator if prefix else so_far))
-            messages += [] if prefix else [Message("user", NEXT)]
-        replies = await self.think.complete(
-            messages, n=n, temperature=temperature, max_tokens=how.max_tokens, stop=(how.separator,)
-        )
-        return [reply.text.strip().split(how.separator)[0].strip() for reply in replies]
+    async def judge(self, trees: Sequence[_Tree]) -> None:
+        await in_branches(self.think, self.rate, [beam for tree in trees for beam in tree])
 
-    async def judge(self, beams: Sequence[_Beam]) -> None:
-        async def score(beam: _Beam) -> None:
-            if len(beam.steps) > len(beam.scores):  # An empty step adds none.
-                beam.scores = (*beam.scores, await self.score(await self.looked_ahead(beam)))
-            beam.score = AGGREGATIONS[self.how.aggregation](beam.scores) if beam.scores else 0.0
-            if beam.branch is not None:
-                beam.branch.mark(score=beam.score)
+    async def rate(self, beam: _Beam) -> None:
+        if len(beam.steps) > len(beam.scores):  # An empty step adds none.
+            beam.scores = (*beam.scores, await self.score(await self.looked_ahead(beam)))
+        beam.score = AGGREGATIONS[self.how.aggregation](beam.scores) if beam.scores else 0.0
+        beam.mark(score=beam.score)
 
-        await self.think.map(score, beams, branches=_branches(beams))
+    async def score(self, steps: Sequence[str]) -> float:
+        return await self.stepper.score(steps, self.how.verifier, self.how.score_prompt)
 
     async def looked_ahead(self, beam: _Beam) -> Sequence[str]:
         steps, finished = beam.steps, beam.finished
@@ -190,45 +160,40 @@ class _Search:
             if finished:
                 break
             try:
-                [step] = await self.next_steps(steps, n=1, temperature=0.0)
+                [step] = await self.stepper.next_steps(steps, n=1, temperature=0.0)
             except CallError:
                 break
             steps = (*steps, step) if step else steps
-            finished = not step or _FINAL.search(step) is not None
+            finished = not step or states_answer(step)
         return steps
 
-    async def score(self, steps: Sequence[str]) -> float:
-        text = self.how.separator.join(steps)
-        if self.how.verifier is not None:
-            verdict = await self.think.verify(self.how.verifier, self.problem, text)
-            return verdict.score if verdict.score is not None and math.isfinite(verdict.score) else 0.0
-        prompt = _fill(self.how.score_prompt, problem=self.problem.prompt, steps=text)
-        try:
-            [reply] = await self.think.complete(
-                prompt, role="evaluator", temperature=0.0, max_tokens=self.how.max_tokens
-            )
-        except CallError:
-            return 0.0
-        found = _SCORE.findall(reply.text)
-        return float(found[-1]) / _TOP if found and float(found[-1]) <= _TOP else 0.0
+    def keep(self, trees: Sequence[_Tree]) -> list[_Tree]:
+        """The trees that go on, with the best of their beams; finished ones are set aside."""
+        kept = [self.best_of(tree) for tree in trees]
+        return [tree for tree in kept if tree]
 
-    def offer(self, trees: Sequence[Sequence[_Beam]]) -> None:
+    def best_of(self, tree: _Tree) -> _Tree:
+        """In a diverse search finished beams compete with the others; else they don't, and all of them are kept."""
+        competing = tree if self.how.diverse else [beam for beam in tree if not beam.finished]
+        best = best_first(competing)[: self.kept]
+        done = [beam for beam in tree if beam.finished and (not self.how.diverse or beam in best)]
+        self.finished += done
+        for beam in tree:
+            beam.mark(state="selected" if beam in best or beam in done else "pruned")
+        return [beam for beam in best if not beam.finished]
+
+    def offer(self, trees: Sequence[_Tree]) -> None:
         """Propose what the finished beams elect, or while there are none, what the best of the others has."""
         beams = self.finished or [beam for tree in trees for beam in tree]
         if not beams:
             return
-        votes: dict[str, float] = {}
-        weighted = self.how.select != "majority" and any(beam.score > 0 for beam in beams)
-        weigh: Callable[[_Beam], float] = (lambda beam: max(beam.score, 0.0)) if weighted else (lambda _: 1.0)
-        answers = [(beam, self.extract(beam)) for beam in beams]
-        for beam, value in answers:
-            if value is not None:
-                votes[value] = votes.get(value, 0.0) + weigh(beam)
+        answers = [self.extract(beam) for beam in beams]
+        weights = [1.0 if self.how.select == "majority" else beam.score for beam in beams]
+        votes, total = tally(zip(answers, weights, strict=True))
         winner = leader(votes)
         if self.how.select == "best" or not self.finished:
-            stated = [beam for beam, value in answers if value is not None]
-            winner = self.extract(_by_score(stated)[0]) if stated else None
-        total = sum(weigh(beam) for beam in beams)
+            stated = [beam for beam, value in zip(beams, answers, strict=True) if value is not None]
+            winner = self.extract(best_first(stated)[0]) if stated else None
         confidence = votes[winner] / total if winner is not None and total else 0.0
         last = self.answer
         if last is None or (last.value, last.confidence, last.votes) != (winner, confidence, votes or None):
@@ -236,20 +201,3 @@ class _Search:
 
     def extract(self, beam: _Beam) -> str | None:
         return self.problem.extract(self.how.separator.join(beam.steps)) if beam.steps else None
-
-
-def _by_score(beams: Iterable[_Beam]) -> list[_Beam]:
-    return sorted(beams, key=lambda beam: -beam.score)
-
-
-def _branches(beams: Iterable[_Beam]) -> list[BranchHandle]:
-    return [beam.branch for beam in beams if beam.branch is not None]
-
-
-def _fill(template: str, **given: str) -> str:
-    return re.sub(rf"\{{({'|'.join(given)})\}}", lambda match: given[match[1]], template)
-
-
-def _one_of(name: str, value: str, valid: Iterable[str]) -> None:
-    if value not in valid:
-        raise OptionError(f"{name}={value!r} is not a choice{nearest(value, valid)}")

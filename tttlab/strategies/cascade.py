@@ -12,7 +12,9 @@ from tttlab.protocols import Model, Strategy, Think
 from tttlab.strategies.selection import leader
 from tttlab.types import Answer, Problem
 
-Step = int | str | Model | Strategy
+Pair = tuple[Strategy, Model | str]
+Step = int | str | Model | Strategy | Pair
+_PAIR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +23,9 @@ class Cascade:
 
     Whether it can is read from the agreement of a step's samples (Yue et al., 2023). A step is a whole number (bring
     the vote of the run's model up to that many samples), a model or its name (a vote of `samples` of its
-    completions), or a strategy. An answer is trusted where its confidence, of a vote the leader's share of all its
-    samples, is at least `threshold`; one of a strategy that states no confidence, where an earlier step gave the same.
+    completions), a strategy, or a pair of a strategy and the model that it asks. An answer is trusted where its
+    confidence, of a vote the leader's share of all its samples, is at least `threshold`; one of a strategy that states
+    no confidence, where an earlier step gave the same.
     If none is trusted, the last answer stands: of the last step that gave one. A step that fails is passed over.
     Costs the steps taken, so easy problems cost little and hard ones the sum of all. Not a router: it does not guess
     beforehand which step a problem needs, it pays for the cheap ones first.
@@ -42,8 +45,10 @@ class Cascade:
         for step in self.steps:
             if isinstance(step, int):
                 at_least(1, step=step)
-            elif not isinstance(step, str | Model) and not callable(step):
-                raise OptionError(f"{step!r} is not a step: give a number of samples, a model, or a strategy")
+            elif not _is_pair(step) and not isinstance(step, str | Model) and not callable(step):
+                raise OptionError(
+                    f"{step!r} is not a step: give a number of samples, a model, a strategy, or (strategy, model)"
+                )
 
     async def __call__(self, problem: Problem, think: Think) -> Answer:
         own: Counter[str | None] = Counter()
@@ -87,7 +92,8 @@ class Cascade:
             return await self._vote(None, step, own, problem, think, anytime=anytime), anytime
         if isinstance(step, str | Model):
             return await self._vote(step, self.samples, Counter(), problem, think, anytime=anytime), anytime
-        return await think.solve(step, problem), False
+        strategy, model = step if isinstance(step, tuple) else (step, None)
+        return await think.solve(strategy, problem, model=model), False
 
     async def _vote(
         self,
@@ -127,7 +133,16 @@ def _counted(tally: Counter[str | None]) -> Answer:
     return Answer(value=winner, confidence=votes[winner] / tally.total() if winner else 0.0, votes=votes)
 
 
+def _is_pair(step: object) -> bool:
+    if not isinstance(step, tuple) or len(step) != _PAIR:
+        return False
+    strategy, model = step
+    return callable(strategy) and isinstance(model, str | Model)
+
+
 def _named(step: Step) -> str:
     if isinstance(step, int):
         return f"{step} samples"
+    if isinstance(step, tuple):
+        return " on ".join(map(_named, step))
     return step if isinstance(step, str) else str(getattr(step, "name", type(step).__name__))

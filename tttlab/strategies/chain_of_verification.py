@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from tttlab.checks import at_least
 from tttlab.errors import CallError
 from tttlab.protocols import BranchHandle, Think
+from tttlab.strategies.steps import questions_in
 from tttlab.types import Answer, Problem
 
 PLAN = """\
@@ -31,7 +31,6 @@ Questions that were asked to check it, each answered without sight of the draft:
 {checks}
 
 Where the draft and these answers disagree, correct it. Give the whole answer again with its final answer."""
-_MARKER = re.compile(r"^\W*(?:\d+\s*[.):]\s*)?(?:Q(?:uestion)?\s*\d*\s*[.:)]\s*)?[*_\s]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +100,3 @@ class ChainOfVerification:
 
         checks = await think.map(check, planned, branches=[branch for _, branch in planned])
         return [each for each in checks if each]
-
-
-def questions_in(plan: str) -> list[str]:
-    """The lines that end with a question mark, without their numbers and bullets; a repeated one counts once."""
-    lines = [_MARKER.sub("", line).strip(' \t*_`"') for line in plan.splitlines()]
-    return list(dict.fromkeys(line for line in lines if line.endswith("?") and line.strip("? ")))

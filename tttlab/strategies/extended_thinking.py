@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tttlab.checks import at_least
 from tttlab.errors import OptionError
@@ -27,6 +28,8 @@ class ExtendedThinking:
     thought, longer or shorter.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ("prefix|thinking",)
+
     max_thinking_tokens: int = 512
     min_thinking_tokens: int = 0
     ignored_ends: int = 2
@@ -47,13 +50,7 @@ class ExtendedThinking:
             )
 
     async def __call__(self, problem: Problem, think: Think) -> Answer:
-        if think.can.prefix:
-            return await self._force(problem, think)
-        if think.can.thinking:
-            return await self._request(problem, think)
-        raise OptionError(
-            "extended_thinking needs a model that can go on from a partial answer or think in a channel of its own"
-        )
+        return await (self._force if think.can.prefix else self._request)(problem, think)
 
     async def _force(self, problem: Problem, think: Think) -> Answer:
         question = Message("user", f"{problem.prompt}\n\n{self.trigger}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from tttlab.checks import at_least
 from tttlab.errors import CallError
 from tttlab.protocols import Think
+from tttlab.strategies.steps import questions_in
 from tttlab.types import Answer, Message, Problem
 
 DECOMPOSE = """\
@@ -26,7 +26,6 @@ WHOLE = """\
 Now answer the question itself:
 
 {question}"""
-_MARKER = re.compile(r"^\W*(?:\d+\s*[.):]\s*)?(?:Q(?:uestion)?\s*\d*\s*[.:)]\s*)?[*_\s]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +87,5 @@ class LeastToMost:
 
 
 def parts_in(decomposition: str, question: str) -> list[str]:
-    """The lines that end with a question mark, without numbers and bullets, once each, but for the question itself."""
-    lines = [_MARKER.sub("", line).strip(' \t*_`"') for line in decomposition.splitlines()]
-    asked = dict.fromkeys(line for line in lines if line.endswith("?") and line.strip("? "))
-    return [line for line in asked if line.lower() != question.strip().lower()]
+    """The questions of a decomposition, but for the question itself."""
+    return [part for part in questions_in(decomposition) if part.lower() != question.strip().lower()]

@@ -56,7 +56,7 @@ class Reflexion:
 
     With an oracle for a verifier (`exact_match`, `numeric`) the reference decides when to stop: the strategy sees it
     only through the verdict, but its accuracy is then that of up to `trials` guesses with a referee, not to be compared
-    with methods that have none. A verifier's explanation may spell the reference out (`54 against 56`), so the model is
+    with methods that have none. A verifier of your own may spell the reference out in its explanation, so the model is
     told only passed, failed or unknown, unless `explain` is set: for unit tests, say, whose messages are the feedback.
     Not training: nothing is learnt beyond the run. A trial after the first whose call fails ends the trials.
     """

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from tttlab.checks import at_least
-from tttlab.errors import CallError, OptionError, nearest
-from tttlab.protocols import BranchHandle, Think
-from tttlab.types import Answer, Message, Problem
+from tttlab.errors import CallError
+from tttlab.protocols import Think
+from tttlab.strategies.steps import (
+    CONCLUDE,
+    STEP,
+    Node,
+    Stepper,
+    best_first,
+    ends_a_step,
+    expanded,
+    fill,
+    in_branches,
+    lines_in,
+    one_of,
+)
+from tttlab.types import Answer, Problem
 
 PROPOSE = """{problem}
 
@@ -20,9 +33,6 @@ Steps so far:
 
 Write up to {n} different possible next steps, one a line and nothing else. \
 A step that completes the solution says "The answer is" and the answer."""
-SAMPLE = """{problem}
-
-Solve it step by step, with a blank line after each step. The last step says "The answer is" and the answer."""
 VALUE = """{problem}
 
 Steps so far:
@@ -37,14 +47,11 @@ Which of these partial solutions is the most promising?
 {choices}
 
 Reason briefly. The last line says "The best choice is" and its number."""
-CONCLUDE = "The answer is"
 
 VALUES = {"impossible": 0.001, "likely": 1.0, "sure": 20.0}
 """What the evaluator's words are worth, as in the paper's release. A reply without one of them is worth nothing."""
 _WORD = re.compile(rf"\b({'|'.join(VALUES)})\b", re.IGNORECASE)
 _CHOICE = re.compile(r"best choice\D*(\d{1,9})", re.IGNORECASE)
-_FINAL = re.compile(r"answer\s*(?:is|:|=)|####|\\boxed", re.IGNORECASE)
-_LIST_MARK = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +88,7 @@ class TreeOfThought:
     max_tokens: int = 256
     separator: str = "\n\n"
     propose_prompt: str = PROPOSE
-    sample_prompt: str = SAMPLE
+    sample_prompt: str = STEP
     value_prompt: str = VALUE
     vote_prompt: str = VOTE
 
@@ -89,34 +96,21 @@ class TreeOfThought:
         at_least(1, depth=self.depth, n_generate=self.n_generate, n_evaluate=self.n_evaluate, n_select=self.n_select)
         at_least(1, max_tokens=self.max_tokens)
         at_least(0, temperature=self.temperature)
-        _one_of("search", self.search, ("breadth_first", "depth_first"))
-        _one_of("generate", self.generate, ("propose", "sample"))
-        _one_of("evaluate", self.evaluate, ("value", "vote"))
-        if not self.separator:
-            raise OptionError("separator='' ends no step: give the text between two steps, such as a blank line")
+        one_of(("breadth_first", "depth_first"), search=self.search)
+        one_of(("propose", "sample"), generate=self.generate)
+        one_of(("value", "vote"), evaluate=self.evaluate)
+        ends_a_step(self.separator)
 
     async def __call__(self, problem: Problem, think: Think) -> Answer:
         tree = _Tree(self, problem, think)
         best = await (tree.breadth_first() if self.search == "breadth_first" else tree.depth_first())
-        return tree.propose(await tree.conclude(best), best)
+        [answer] = await in_branches(think, tree.conclude, [best])
+        return tree.propose(answer, best)
 
 
 @dataclass(slots=True, eq=False)
-class _State:
-    """A node: the steps that lead to it. The root has no branch of its own."""
-
-    branch: BranchHandle | None = None
-    steps: tuple[str, ...] = ()
-    value: float = 0.0
+class _State(Node):
     judged: bool = False
-
-    @property
-    def final(self) -> bool:
-        return bool(self.steps) and _FINAL.search(self.steps[-1]) is not None
-
-    def mark(self, **attributes: str | float | bool) -> None:
-        if self.branch is not None:
-            self.branch.mark(**attributes)
 
 
 @dataclass(slots=True)
@@ -126,16 +120,20 @@ class _Tree:
     think: Think
     proposed: Answer | None = None
     judged: list[_State] = field(default_factory=list)
+    stepper: Stepper = field(init=False)
+
+    def __post_init__(self) -> None:
+        question = self.how.sample_prompt
+        self.stepper = Stepper(self.how, self.problem, self.think, lambda steps: self.filled(question, steps))
 
     async def breadth_first(self) -> _State:
         frontier = [_State()]
         for _ in range(self.how.depth):
             grown = await self.grow(frontier)
             if all(state in frontier for state in grown):
-                frontier = grown or frontier
-                break
+                return (grown or frontier)[0]
             await self.judge(grown if self.how.evaluate == "vote" else [s for s in grown if s not in frontier])
-            frontier = _by_value(grown)[: self.how.n_select]
+            frontier = best_first(grown)[: self.how.n_select]
             for state in grown:
                 state.mark(state="selected" if state in frontier else "pruned")
             self.offer(frontier)
@@ -144,16 +142,16 @@ class _Tree:
     async def depth_first(self) -> _State:
         leaves: list[_State] = []
         await self.visit(_State(), leaves)
-        return _by_value(leaves or self.judged or [_State()])[0]
+        return best_first(leaves or self.judged or [_State()])[0]
 
     async def visit(self, state: _State, leaves: list[_State]) -> None:
         children = await self.grow([state])
         await self.judge(children)
         self.offer(leaves or self.judged)
-        for child in _by_value(children):
+        for child in best_first(children):
             if len(leaves) >= self.how.n_select:
                 child.mark(state="pruned", reason="enough leaves")
-            elif child.judged and child.value <= self.how.threshold:
+            elif child.judged and child.score <= self.how.threshold:
                 child.mark(state="pruned", reason="value")
             elif child.final or len(child.steps) >= self.how.depth:
                 child.mark(state="selected")
@@ -165,22 +163,17 @@ class _Tree:
     async def grow(self, frontier: Sequence[_State]) -> list[_State]:
         """The next level: in place of each state its children, and those that state an answer as they are."""
         unfinished = [state for state in frontier if not state.final]
-        if frontier[0].branch is None:
-            return await self.expand(frontier[0])
-        grown = await self.think.map(self.expand, unfinished, branches=_branches(unfinished))
+        grown = await in_branches(self.think, self.expand, unfinished)
         children = dict(zip(map(id, unfinished), grown, strict=True))
         return [each for state in frontier for each in children.get(id(state), [state])]
 
     async def expand(self, state: _State) -> list[_State]:
-        try:
-            thoughts = await self.thoughts(state)
-        except CallError as error:
-            if state.branch is None:
-                raise
-            state.mark(state="failed", reason=str(error))
-            return []
-        state.mark(state="expanded")
-        return [child for thought in thoughts or [""] if (child := self.child(state, thought))]
+        how = self.how
+        if how.generate == "propose":
+            drawn = self.proposals(state)
+        else:
+            drawn = self.stepper.next_steps(state.steps, n=how.n_generate, role="proposer")
+        return [child for thought in await expanded(state, drawn) if (child := self.child(state, thought))]
 
     def child(self, state: _State, thought: str) -> _State | None:
         """The state one step on, in a branch of its own; a step that is empty or was taken before is a failed one."""
@@ -190,128 +183,77 @@ class _Tree:
             branch.mark(state="failed", reason="repeats a step before it" if thought else "empty")
         return None
 
-    async def thoughts(self, state: _State) -> list[str]:
+    async def proposals(self, state: _State) -> list[str]:
         how = self.how
-        options: dict[str, Any] = {"temperature": how.temperature, "max_tokens": how.max_tokens}
-        if how.generate == "propose":
-            prompt = self.fill(how.propose_prompt, state)
-            [reply] = await self.think.complete(prompt, role="proposer", **options)
-            lines = (_LIST_MARK.sub("", line).strip() for line in reply.text.splitlines())
-            return [line for line in lines if line][: how.n_generate]
-        replies = await self.think.complete(
-            self.go_on(state, how.separator, "Write only the next step."),
-            n=how.n_generate,
-            role="proposer",
-            stop=(how.separator,),
-            **options,
+        prompt = self.filled(how.propose_prompt, state.steps)
+        [reply] = await self.think.complete(
+            prompt, role="proposer", temperature=how.temperature, max_tokens=how.max_tokens
         )
-        return [reply.text.strip().split(how.separator)[0].strip() for reply in replies]
-
-    def go_on(self, state: _State, start: str, request: str) -> list[Message]:
-        """A conversation in which the model writes on after the steps; `start` opens what it writes."""
-        question = Message("user", self.fill(self.how.sample_prompt, state))
-        steps = self.how.separator.join(state.steps)
-        if not steps and not start.strip():
-            return [question]
-        if self.think.can.prefix:
-            return [question, Message("assistant", steps + start if steps else start.lstrip())]
-        return [question, *([Message("assistant", steps)] if steps else []), Message("user", request)]
+        return lines_in(reply.text)[: how.n_generate] or [""]
 
     async def judge(self, states: Sequence[_State]) -> None:
-        first: dict[tuple[str, ...], _State] = {}
+        """Value or vote on the states; one with the same steps as an earlier one is worth 0."""
+        first = {state.steps: state for state in reversed(states)}
+        different = [state for state in states if first[state.steps] is state]
         for state in states:
-            first.setdefault(state.steps, state)
-        different = list(first.values())
-        for state in states:
-            state.value, state.judged = 0.0, state not in different
+            state.score, state.judged = 0.0, state not in different
         if self.how.evaluate == "value":
-            await self.think.map(self.value, different, branches=_branches(different))
+            await in_branches(self.think, self.value, different)
         elif different:
             await self.vote(different)
         for state in states:
-            state.mark(score=state.value, **({} if state in different else {"duplicate": True}))
+            state.mark(score=state.score, **({} if state in different else {"duplicate": True}))
         self.judged += states
 
     async def value(self, state: _State) -> None:
         words: Counter[str] = Counter()
-        for reply in await self.opinions(self.fill(self.how.value_prompt, state)):
+        for reply in await self.opinions(self.filled(self.how.value_prompt, state.steps)):
             words.update(_WORD.findall((reply.strip().lower().splitlines() or [""])[-1])[-1:])
         state.judged = bool(words)
-        state.value = sum(worth * words[word] for word, worth in VALUES.items())
+        state.score = sum(worth * words[word] for word, worth in VALUES.items())
 
     async def vote(self, states: Sequence[_State]) -> None:
         choices = "\n\n".join(f"Choice {i}:\n" + "\n".join(s.steps) for i, s in enumerate(states, 1))
-        for reply in await self.opinions(self.fill(self.how.vote_prompt, _State(), choices=choices)):
+        for reply in await self.opinions(self.filled(self.how.vote_prompt, (), choices=choices)):
             numbers = _CHOICE.findall(reply)
             if numbers and 1 <= int(numbers[-1]) <= len(states):
-                states[int(numbers[-1]) - 1].value += 1
+                states[int(numbers[-1]) - 1].score += 1
                 for state in states:
                     state.judged = True
 
     async def opinions(self, prompt: str) -> list[str]:
-        how = self.how
-        try:
-            replies = await self.think.complete(
-                prompt, n=how.n_evaluate, role="evaluator", temperature=how.temperature, max_tokens=how.max_tokens
-            )
-        except CallError:  # All failed: nobody has an opinion. Their spans keep the errors.
-            return []
-        return [reply.text for reply in replies]
+        return await self.stepper.opinions(prompt, n=self.how.n_evaluate, temperature=self.how.temperature)
 
     async def conclude(self, state: _State) -> str | None:
         """The answer of a state, asked for where it states none."""
-        if state.branch is None:
-            return await self.stated(state)
-        [answer] = await self.think.map(self.stated, [state], branches=_branches([state]))
-        return answer
-
-    async def stated(self, state: _State) -> str | None:
         text = "\n".join(state.steps)
         if not state.final:
-            prompt = self.go_on(state, f"\n{CONCLUDE}", f"{CONCLUDE} (answer only)")
             try:
-                [reply] = await self.think.complete(
-                    prompt, temperature=self.how.temperature, max_tokens=self.how.max_tokens
-                )
+                text += await self.stepper.concluded(state.steps, f"\n{CONCLUDE}", self.how.temperature)
             except CallError:
                 if state.branch is None:
                     raise
-            else:
-                text = f"{text}\n{CONCLUDE} {reply.text.strip()}" if reply.text.strip() else text
         return self.problem.extract(text) if text else None
 
     def offer(self, states: Sequence[_State]) -> None:
         """Propose the best state so far, those that state an answer before all others."""
         if states:
-            best = _by_value([state for state in states if state.final] or states)[0]
+            best = best_first([state for state in states if state.final] or states)[0]
             self.propose(self.problem.extract("\n".join(best.steps)), best)
 
     def propose(self, value: str | None, state: _State) -> Answer:
         most = self.how.n_evaluate * (VALUES["sure"] if self.how.evaluate == "value" else 1)
-        confidence = 0.0 if value is None else state.value / most
+        confidence = 0.0 if value is None else state.score / most
         if self.proposed is None or (self.proposed.value, self.proposed.confidence) != (value, confidence):
             self.proposed = self.think.propose(value, confidence=confidence)
         return self.proposed
 
-    def fill(self, template: str, state: _State, *, choices: str = "") -> str:
-        given = {
-            "problem": self.problem.prompt,
-            "steps": "\n".join(state.steps) or "(none)",
-            "last": state.steps[-1] if state.steps else "(none)",
-            "n": str(self.how.n_generate),
-            "choices": choices,
-        }
-        return re.sub(rf"\{{({'|'.join(given)})\}}", lambda match: given[match[1]], template)
-
-
-def _by_value(states: Iterable[_State]) -> list[_State]:
-    return sorted(states, key=lambda state: -state.value)
-
-
-def _branches(states: Iterable[_State]) -> list[BranchHandle]:
-    return [state.branch for state in states if state.branch is not None]
-
-
-def _one_of(name: str, value: str, valid: Sequence[str]) -> None:
-    if value not in valid:
-        raise OptionError(f"{name}={value!r} is not a choice{nearest(value, valid)}")
+    def filled(self, template: str, steps: Sequence[str], *, choices: str = "") -> str:
+        return fill(
+            template,
+            problem=self.problem.prompt,
+            steps="\n".join(steps) or "(none)",
+            last=steps[-1] if steps else "(none)",
+            n=str(self.how.n_generate),
+            choices=choices,
+        )

@@ -11,6 +11,8 @@ from tttlab.events import Fold
 from tttlab.tracing import names
 from tttlab.types import Answer, Completion, Message, Problem, Request, Sampling, Usage, Verdict
 
+_EMPTY = "\u2400"
+
 
 def of_request(request: Request) -> dict[str, Any]:
     """What a call asks: its messages, its seed, and how it is sampled."""
@@ -86,10 +88,19 @@ def of_answer(answer: Answer, problem: Problem) -> dict[str, Any]:
         names.ANSWER_CONFIDENCE: answer.confidence,
         names.ANSWER_CORRECT: same_answer(answer.value, problem.reference),
         names.ANSWER_SEQUENCE: answer.sequence,
-        names.VOTE_TALLY: answer.votes,
+        names.VOTE_TALLY: None if answer.votes is None else tally(answer.votes),
         **_prefixed(names.SPENT_PREFIX, asdict(answer.spent)),
         **_prefixed(names.BASIS_PREFIX, asdict(answer.basis)),
     }
+
+
+def tally(votes: Mapping[str, float]) -> dict[str, float]:
+    """The votes under names that OpenTelemetry keeps: it drops an empty one.
+
+    The empty candidate is written `␀`; one that is made of these signs alone has one more, so that no two are the same.
+    The view `votes` takes it away again.
+    """
+    return {candidate if candidate.strip(_EMPTY) else candidate + _EMPTY: weight for candidate, weight in votes.items()}
 
 
 def of_verdict(verdict: Verdict) -> dict[str, Any]:

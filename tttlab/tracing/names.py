@@ -19,6 +19,8 @@ SPAN_PROPOSE = "propose"
 SPAN_BRANCH = "branch"
 SPAN_VERIFY = "verify"
 SPAN_LIMIT = "limit"
+SPAN_ALLOCATE = "allocate"
+SPAN_DECIDE = "decide"
 
 # --- GenAI conventions ---------------------------------------------------------------------------------------------
 WORKFLOW_NAME = "gen_ai.workflow.name"
@@ -63,6 +65,8 @@ STRATEGY_NAME = "tttlab.strategy.name"
 STRATEGY_PARAMETERS = "tttlab.strategy.parameters"
 MODEL_NAME = "tttlab.model.name"
 MODEL_IDENTITY = "tttlab.model.identity"
+MODEL_DIGEST = "tttlab.model.digest"  # of the weights, where they are a file
+MODEL_FACTS = "tttlab.model.facts"  # {"can": {...}, "provider": ...}: what stands in for it when a run is replayed
 MODEL_PARAMETERS = "tttlab.model.parameters"  # how many weights it has, where that is known
 PROBLEM_ID = "tttlab.problem.id"
 PROBLEM_PROMPT = "tttlab.problem.prompt"
@@ -76,12 +80,15 @@ CALL_CANCELLED_BY = "tttlab.call.cancelled_by"  # strategy | budget | user
 CALL_DIGEST = "tttlab.call.digest"  # with branch path and ordinal: the identity of the call
 CALL_ORDINAL = "tttlab.call.ordinal"
 CALL_DELIVERED = "tttlab.call.delivered"  # the run-wide sequence number at which the strategy was given it
+CALL_BEGUN = "tttlab.call.begun"  # the run-wide sequence number at which it began
+CALL_ENDED = "tttlab.call.ended"  # and at which its stream ended
 CALL_NOTES = "tttlab.call.notes"
 REASONING_VISIBILITY = "tttlab.reasoning.visibility"
 REASONING_SOURCE = "tttlab.reasoning.channel_source"  # model | strategy
 TOKENS_GRANULARITY = "tttlab.tokens.granularity"  # token | chunk
 LOGPROB_STAGE = "tttlab.logprobs.stage"
 LOGPROB_MEAN = "tttlab.logprobs.mean"
+USAGE_REPORTS = "tttlab.usage.reports"  # JSON: the host's own counts, each with when it came
 USAGE_CALLS = "tttlab.usage.calls"
 USAGE_DOLLARS = "tttlab.usage.dollars"  # absent where no price is known
 SAMPLING_MIN_P = "tttlab.request.min_p"
@@ -128,3 +135,37 @@ CODE_LIMITS = "tttlab.code.limits"  # {"seconds": 10.0, "memory": 1024}
 # --- limits --------------------------------------------------------------------------------------------------------
 LIMIT_BUDGET = "tttlab.limit.budget"
 LIMIT_EXHAUSTED = "tttlab.limit.exhausted"  # the unit that ran out
+
+# --- replay --------------------------------------------------------------------------------------------------------
+OPERATION_REPLAY = "replay"  # of a run that only repeats a recorded one: no run of its own
+REPLAY_MODE = "tttlab.replay.mode"  # reuse | only
+REPLAY_OF = "tttlab.replay.of"  # on a run: the id of the run it repeats; on a call: the span id of the recorded one
+REPLAY_OF_RUN = "tttlab.replay.of_run"  # on a call: the run that recorded it
+REPLAY_CALLS = "tttlab.replay.calls"  # how many calls of the run were replayed
+REPLAY_NEW_TOKENS = "tttlab.replay.new_tokens"  # prompt and output tokens of the calls that were not
+REPLAY_DIFFERENCE = "tttlab.replay.difference"  # why a run that could repeat a recorded one did not
+
+# --- a budget spread over problems ---------------------------------------------------------------------------------
+ALLOCATION_RULE = "tttlab.allocation.rule"  # posterior | difficulty | uniform
+ALLOCATION_BUDGET = "tttlab.allocation.budget"  # {"tokens": 20000}
+ALLOCATION_UNIT = "tttlab.allocation.unit"  # of costs: tokens | calls | seconds | dollars
+ALLOCATION_OPTIONS = "tttlab.allocation.options"  # {"minimum": 2, "maximum": 40, ...}
+ALLOCATION_PROBLEMS = "tttlab.allocation.problems"  # how many
+ALLOCATION_EXHAUSTED = "tttlab.allocation.exhausted"  # the unit that ran out
+DECISION_NUMBER = "tttlab.decision.number"  # from 1, over the whole allocation
+DECISION_ROUND = "tttlab.decision.round"  # decisions of one round are drawn at once
+DECISION_ACTION = "tttlab.decision.action"  # sample | leave
+DECISION_REASON = "tttlab.decision.reason"
+DECISION_PROBLEM = "tttlab.decision.problem_id"
+DECISION_RUN = "tttlab.decision.run_id"  # of another trace; the span links to it
+DECISION_LEADER = "tttlab.decision.leader"
+DECISION_VOTES = "tttlab.decision.votes"  # {"56": 3, "54": 2}
+DECISION_SEEN = "tttlab.decision.seen"
+DECISION_PENDING = "tttlab.decision.pending"
+DECISION_STABILITY = "tttlab.decision.stability"
+DECISION_GAIN = "tttlab.decision.gain"
+DECISION_SHARE = "tttlab.decision.share"
+DECISION_PRIORITY = "tttlab.decision.priority"
+DECISION_SPENT = "tttlab.decision.spent"
+DECISION_COST = "tttlab.decision.cost"  # predicted, of one sample
+DECISION_LEFT = "tttlab.decision.left"

@@ -67,11 +67,20 @@ class Recorder:
         parent: Any = None,
         kind: SpanKind = SpanKind.INTERNAL,
         links: Sequence[str] = (),
+        elsewhere: Sequence[tuple[str, int]] = (),
+        start_ns: int | None = None,
     ) -> Any:
-        """Start a span below `parent`, or a new trace. `links` are span ids (hex) of the same trace."""
+        """Start a span below `parent`, or a new trace. `links` are span ids (hex) of the same trace.
+
+        `elsewhere` are links to other traces: a trace id (hex) and a span id. The span starts now unless `start_ns`
+        says when.
+        """
         context = set_span_in_context(parent) if parent is not None else _no_parent()
         linked = [Link(_context_of(parent, span_id)) for span_id in links] if parent is not None else []
-        return self._tracer.start_span(name, context=context, kind=kind, attributes=known(attributes), links=linked)
+        linked += [Link(SpanContext(int(trace, 16), span, is_remote=True)) for trace, span in elsewhere]
+        return self._tracer.start_span(
+            name, context=context, kind=kind, attributes=known(attributes), links=linked, start_time=start_ns
+        )
 
     @contextmanager
     def span(

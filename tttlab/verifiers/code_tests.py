@@ -31,8 +31,9 @@ class CodeTests:
     A test is Python code that raises where the candidate is wrong, such as `assert add(1, 2) == 3`. Without `tests`
     the problem's reference is taken: each of its statements where all are assertions, else the whole as one test (as
     in HumanEval, Chen et al., 2021). Every test runs in a process of its own, so that one that never ends costs only
-    itself; a program that ends before its test did has not passed it. The candidate's Markdown is taken off. Not proof
-    against a program written to deceive its tests. `seconds` and `memory` (MiB) hold for each test.
+    itself; a program that ends before its test did has not passed it. The candidate's Markdown is taken off. The first
+    failure is explained; of a test in the reference only by the kind of error, since its message may hold the answer.
+    Not proof against a program written to deceive its tests. `seconds` and `memory` (MiB) hold for each test.
     """
 
     tests: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ class CodeTests:
         word = hashlib.sha256(f"{len(program)}:{program}{test}".encode("utf-8", "surrogatepass")).hexdigest()
         limits = CodeLimits(seconds=self.seconds, memory=self.memory)
         ran = await think.run_code(_HARNESS.format(parts=(program, test, word)), limits=limits)
-        return None if ran.outcome == "ok" and word in ran.stdout else _said(ran)
+        return None if ran.outcome == "ok" and word in ran.stdout else _said(ran, whole=bool(self.tests))
 
 
 def _tests_in(reference: str) -> tuple[str, ...]:
@@ -76,8 +77,10 @@ def _tests_in(reference: str) -> tuple[str, ...]:
     return (reference,)
 
 
-def _said(ran: Ran) -> str:
+def _said(ran: Ran, *, whole: bool) -> str:
     if ran.outcome == "ok":
         return "the program ended before its test did"
     last = ran.stderr.strip().rsplit("\n", 1)[-1]
-    return last[:200] if ran.outcome == "error" and last else ran.outcome
+    if ran.outcome != "error" or not last:
+        return ran.outcome
+    return last[:200] if whole else last.partition(":")[0][:40]

@@ -51,9 +51,10 @@ class LlmJudge:
     """A model grades the candidate from 1 to `scale`; the score is the grade's place between them (Zheng et al., 2023).
 
     Passes at `threshold`. The judge is the run's own model unless another is given. It sees the reference only with
-    `see_reference`, and then it is an oracle. One call, in the role `judge`; a reply without a grade gives a verdict
-    with an error. `compare` judges two candidates, in both orders. Judges favour length, their own words, and what is
-    put first: only the last of these is met here.
+    `see_reference`; then it is an oracle, and its words stay in its call, since a verdict's explanation does not tell
+    the reference. One call, in the role `judge`; a reply without a grade gives a verdict with an error. `compare`
+    judges two candidates, in both orders. Judges favour length, their own words, and what is put first: only the last
+    of these is met here.
     """
 
     model: Model | str | None = None
@@ -77,11 +78,11 @@ class LlmJudge:
         )
         grades = [float(grade) for grade in _SCORE.findall(reply)]
         if not grades or not 1 <= grades[-1] <= self.scale:
-            return Verdict(
-                score=None, error=f"the judge's reply holds no score from 1 to {self.scale}: {reply[-80:]!r}"
-            )
+            shown = "" if self.see_reference else f": {reply[-80:]!r}"
+            return Verdict(score=None, error=f"the judge's reply holds no score from 1 to {self.scale}{shown}")
         score = (grades[-1] - 1) / (self.scale - 1)
-        return Verdict(score=score, passed=score >= self.threshold, explanation=reply.strip())
+        said = f"{grades[-1]:g} of {self.scale}" if self.see_reference else reply.strip()
+        return Verdict(score=score, passed=score >= self.threshold, explanation=said)
 
     async def compare(self, problem: Problem, first: str, second: str, think: Think) -> float | None:
         """How far the first candidate is preferred: 1 in both orders, 0 in neither, 0.5 for a draw or a contradiction.

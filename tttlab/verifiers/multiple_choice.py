@@ -27,11 +27,13 @@ class MultipleChoice:
             return Verdict(score=None, error="the problem has no reference to compare with")
         wanted, chosen = self._letter(problem.reference), self._letter(candidate)
         if wanted is None:
-            return Verdict(score=None, error=f"the reference {problem.reference!r} is none of the choices")
+            return Verdict(score=None, error="the reference is none of the choices")
         if chosen is None:
             return Verdict(score=0.0, passed=False, explanation="the candidate chooses none")
         passed = chosen == wanted
-        return Verdict(score=float(passed), passed=passed, explanation=f"{chosen.upper()} against {wanted.upper()}")
+        return Verdict(
+            score=float(passed), passed=passed, explanation=f"{chosen.upper()} is {'' if passed else 'not '}it"
+        )
 
     def _letter(self, text: str) -> str | None:
         bare = text.strip().strip("().").lower()

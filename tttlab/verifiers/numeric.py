@@ -29,11 +29,11 @@ class Numeric:
             return Verdict(score=None, error="the problem has no reference to compare with")
         wanted, found = _number(problem.reference), _number(candidate)
         if wanted is None:
-            return Verdict(score=None, error=f"the reference {problem.reference!r} holds no number")
+            return Verdict(score=None, error="the reference holds no number")
         if found is None:
             return Verdict(score=0.0, passed=False, explanation="no number in the candidate")
         passed = math.isclose(found, wanted, rel_tol=self.relative, abs_tol=self.absolute)
-        return Verdict(score=float(passed), passed=passed, explanation=f"{found:g} against {wanted:g}")
+        return Verdict(score=float(passed), passed=passed, explanation=f"{found:g} is {'' if passed else 'not '}it")
 
 
 def _number(text: str) -> float | None:

@@ -65,7 +65,7 @@ class Symbolic:
             return Verdict(score=1.0, passed=True, explanation="equal as texts")
         if (found := _number(stated)) is not None and (wanted := _number(reference)) is not None:
             passed = math.isclose(found, wanted, rel_tol=0.0, abs_tol=_PLACES)
-            return Verdict(score=float(passed), passed=passed, explanation=f"{found:g} against {wanted:g}")
+            return Verdict(score=float(passed), passed=passed, explanation=f"{found:g} is {'' if passed else 'not '}it")
         if not stated or len(stated) > _LONGEST:
             return Verdict(score=0.0, passed=False, explanation="the candidate cannot be read as mathematics")
         if (reference, stated) not in _DECIDED:
@@ -86,7 +86,7 @@ class Symbolic:
             return Verdict(score=0.0, passed=False, explanation=f"{_UNDECIDED}: {ran.outcome}")
         equal, read, found = json.loads(ran.stdout)
         if not read and not equal:
-            return Verdict(score=None, error=f"the reference {reference!r} cannot be read as mathematics")
+            return Verdict(score=None, error="the reference cannot be read as mathematics")
         explanation = "equal" if equal else "not equal" if found else "the candidate cannot be read as mathematics"
         return Verdict(score=float(equal), passed=equal, explanation=explanation)
 

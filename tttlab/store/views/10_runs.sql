@@ -27,6 +27,8 @@ SELECT
     attributes ->> '$."tttlab.problem.extractor"' AS extractor,            -- rule@version that finds answers in texts
     attributes -> '$."tttlab.model.identity"' AS model_identity,           -- JSON: digest of the weights and the like
     attributes -> '$."tttlab.run.options"' AS options,                     -- JSON: resolved options and where each came from
+    coalesce(TRY_CAST(attributes ->> '$."tttlab.replay.calls"' AS BIGINT), 0) AS replayed_calls,  -- of `calls`, served from their record; the other columns count them as when they ran
+    coalesce(TRY_CAST(attributes ->> '$."tttlab.replay.new_tokens"' AS BIGINT), prompt_tokens + output_tokens) AS new_tokens,  -- of `tokens`, those of the other calls
     attributes -> '$."tttlab.run.environment"' AS environment,             -- JSON: package versions, platform, git commit
     trace_id,                                        -- of the OpenTelemetry trace
     span_key                                         -- of the run's span

@@ -35,6 +35,7 @@ SELECT
     visibility,                                      -- of its thinking: full, summary, encrypted, omitted, none
     channel_source,                                  -- who says which text is thinking: model, strategy
     logprob_stage,                                   -- before_sampling, after_sampling
+    attributes ->> '$."tttlab.replay.of"' AS replay_of,  -- the call that recorded it, 16 hex digits; NULL: it ran itself
     status_message AS error,                         -- what went wrong
     span_key,                                        -- joins with `tokens`
     parent_key                                       -- the span above it

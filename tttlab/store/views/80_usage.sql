@@ -1,4 +1,5 @@
--- What each run spent, by model, role and status of the calls: add up what you need. Calls that never ended are left out.
+-- What each run spent, by model, role and status of the calls: add up what you need. Calls that never ended are left out,
+-- and so are those that were served from their record.
 CREATE VIEW usage AS
 SELECT
     run_id,                                          -- the run, as in `runs`
@@ -15,5 +16,5 @@ SELECT
     CASE WHEN count(flops) = count(*) THEN sum(flops) END AS flops,       -- estimated; NULL where any part is unknown
     sum(seconds) AS seconds                          -- of the calls one by one; they ran at once
 FROM calls
-WHERE status <> 'incomplete'
+WHERE status <> 'incomplete' AND replay_of IS NULL
 GROUP BY ALL;

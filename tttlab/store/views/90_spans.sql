@@ -1,4 +1,4 @@
--- Every OpenTelemetry span, one row each. One that has started and not ended is here too, with `complete` false.
+-- Every OpenTelemetry span, one row each, but for notes of replays (see `runs_all`). One that has started and not ended is here too, with `complete` false.
 CREATE VIEW spans AS
 SELECT
     trace_id,                                        -- 32 hex digits; a run is one trace
@@ -28,4 +28,5 @@ SELECT
     end_ns,                                          -- likewise; NULL while it is open
     span_key,                                        -- the span id as a number
     parent_key                                       -- likewise of the span above
-FROM whole_spans;
+FROM whole_spans
+WHERE operation IS DISTINCT FROM 'replay';

@@ -1,0 +1,194 @@
+"""What a replay serves, says, and leaves alone. Every strategy is in `tests/strategies/test_replay.py`."""
+
+import pytest
+
+import tttlab
+from tests.speaker import Speaker, answers, fault
+from tttlab import ScriptedModel
+from tttlab.errors import OptionError, RunFailed
+from tttlab.plan import plan
+from tttlab.runner import Runner
+
+QUESTION = "What is 7 times 8?"
+
+
+class Known(Speaker):
+    """A speaker that says what its weights are, so that what it gave before may be reused."""
+
+    digest = "sha256:1"
+
+    def describe(self):
+        return {"digest": self.digest}
+
+
+def known(*values, **options):
+    return Known(answers(*(values or ("56", "54", "56", "57", "56"))), **options)
+
+
+def think(model, samples=5, **options):
+    return tttlab.think(QUESTION, strategy="self_consistency", samples=samples, model=model, **options)
+
+
+def asked(sql, *parameters):
+    return tttlab.connect().execute(sql, list(parameters)).fetchall()
+
+
+def test_more_samples_replay_those_that_are_recorded_and_run_the_others():
+    think(known(), 5, replay="reuse")
+    model = known()
+    run = think(model, 8, replay="reuse")
+    assert (model.started, run.replayed, run.usage.calls, run.new.calls) == (3, 5, 8, 3)
+    whole = think(known(), 8, replay="off")
+    assert [point.votes for point in run.curve] == [point.votes for point in whole.curve]
+    assert run.usage.tokens == whole.usage.tokens
+    assert asked("SELECT calls, replayed_calls, tokens, new_tokens FROM runs WHERE run_id = ?", run.id) == [
+        (8, 5, run.usage.tokens, run.new.tokens)
+    ]
+    assert asked("SELECT sum(calls), sum(tokens) FROM usage WHERE run_id = ?", run.id) == [(3, run.new.tokens)]
+
+
+def test_a_replayed_call_says_and_links_what_it_replays_and_has_its_times_and_tokens():
+    first = think(known(), 2, replay="reuse")
+    run = think(known(), 3, replay="reuse")
+    same = """
+        SELECT copy.span_id, first.span_id, links ->> '$[0].span_id', copy.started = first.started,
+            copy.seconds = first.seconds, copy.text = first.text
+        FROM calls AS copy JOIN calls AS first ON first.span_id = copy.replay_of
+        JOIN spans ON spans.span_key = copy.span_key
+        WHERE copy.run_id = ? AND first.run_id = ?
+    """
+    pairs = asked(same, run.id, first.id)
+    assert len(pairs) == 2
+    for copied, original, linked, *same_facts in pairs:
+        assert linked == original
+        assert all(same_facts)
+        columns = "position, channel, text, token_id, logprob, top, time_ns"
+        tokens = f"SELECT {columns} FROM tokens WHERE span_id = ? ORDER BY position"
+        assert asked(tokens, copied) == asked(tokens, original)
+
+
+def test_another_rule_over_the_same_calls_is_a_run_of_its_own_without_new_tokens():
+    think(known(), 5, replay="reuse")
+    again = tttlab.think(
+        QUESTION, strategy="best_of_n", samples=5, max_tokens=512, selection="majority", model=known(), replay="reuse"
+    )
+    assert (again.replayed, again.new.tokens) == (5, 0)
+    assert asked("SELECT count(*) FROM runs") == [(2,)]
+
+
+def test_another_seed_is_another_run():
+    think(known(), replay="reuse")
+    model = known()
+    assert think(model, replay="reuse", seed=1).replayed == 0
+    assert model.started == 5
+
+
+def test_off_runs_all_again():
+    think(known())
+    model = known()
+    run = think(model)
+    assert (model.started, run.replayed, run.new) == (5, 0, None)
+
+
+def test_what_is_missing_is_an_error_that_names_it_where_only_the_record_may_answer():
+    think(known(), 5)
+    with pytest.raises(RunFailed, match=r"call 6 of its request .* numbers 1 to 5 are recorded there"):
+        think(known(), 6, replay="only")
+    with pytest.raises(RunFailed, match=r"differs in temperature 0\.7 there and 0\.2 here"):
+        think(known(), 5, replay="only", temperature=0.2)
+    with pytest.raises(RunFailed, match="no run of this prompt and seed is recorded"):
+        think(known(), 5, replay="only", seed=1)
+    with pytest.raises(tttlab.TttlabError, match="no run of this prompt on local:smollm2 with seed 0 is recorded"):
+        tttlab.think(QUESTION, model="local:smollm2", replay="only")
+    assert asked("SELECT count(*) FROM runs") == [(1,)]
+
+
+def test_a_mode_that_there_is_not_is_told_with_the_nearest():
+    with pytest.raises(OptionError, match=r"no replay mode 'resue' \(given\); did you mean 'reuse'"):
+        think(known(), replay="resue")
+
+
+def test_a_call_that_failed_is_asked_again_where_it_can_be():
+    first = think(known("56", fault(), "56"), 3, replay="reuse")
+    model = known()
+    run = think(model, 3, replay="reuse")
+    assert (first.usage.calls, run.replayed, model.started) == (3, 2, 1)
+
+
+def test_a_call_that_the_user_stopped_is_asked_again_and_is_stopped_again_where_only_the_record_may_answer():
+    runner = None
+
+    def stop(event):
+        if type(event).__name__ == "CallEnded":
+            runner.stop()
+
+
+    model = Known(answers("56"), pause=lambda request, position: 0.001 * (request.seed % 5))
+    runner = Runner(plan(QUESTION, strategy="self_consistency", samples=3, model=model), stop)
+    stopped = tttlab.portal.portal().call(runner.run)
+    assert stopped.status == "stopped"
+    again = think(known(), 3, replay="only")
+    assert (again.status, again.id, [point.value for point in again.curve]) == (
+        "stopped",
+        stopped.id,
+        [point.value for point in stopped.curve],
+    )
+    assert think(known("56"), 3, replay="reuse").status == "ok"
+
+
+def test_other_weights_are_another_model():
+    think(known(), replay="reuse")
+    model = known()
+    model.digest = "sha256:2"
+    assert think(model, replay="reuse").replayed == 0
+
+
+def test_a_model_object_that_does_not_say_what_it_is_is_always_asked():
+    for _ in range(2):
+        model = ScriptedModel(["56", "54"])
+        assert think(model, replay="reuse").replayed == 0
+        assert model.started == 5
+
+
+def test_a_model_that_is_known_from_its_record_is_not_loaded(monkeypatch):
+    from tttlab import models
+
+    loaded = []
+
+    def load():
+        loaded.append(1)
+        return Speaker(answers("56"), name="speaker")
+
+    monkeypatch.setitem(models.NAMES, "speaker", load)
+    first = think("speaker", 3, replay="reuse")
+    assert loaded == [1]
+    again = think("speaker", 3, replay="reuse")
+    assert (again.id, loaded) == (first.id, [1])
+    more = think("speaker", 4, replay="reuse")
+    assert (more.replayed, loaded) == (3, [1, 1])
+
+
+def test_a_program_is_not_run_again():
+    program = "```python\nimport time\nprint(time.time_ns())\n```"
+    options = {"strategy": "program_of_thoughts", "model": Known(lambda request: program), "samples": 1}
+    first = tttlab.think(QUESTION, allow_code=True, replay="reuse", **options)
+    again = tttlab.think(QUESTION, allow_code=False, replay="only", **options)
+    assert first.answer is not None
+    assert (again.id, again.answer) == (first.id, first.answer)
+
+
+def test_the_recorded_pace_can_be_kept():
+    run = think(known(pause=lambda request, position: 0.02), 1, replay="reuse")
+    quick = think(known(), 1, replay="only")
+    paced = think(known(), 1, replay="only", pace=0.5)
+    assert quick.id == paced.id == run.id
+    with pytest.raises(OptionError, match="a pace of 0"):
+        think(known(), 1, replay="only", pace=0)
+
+
+def test_a_replay_is_noted():
+    run = think(known())
+    think(known(), replay="only")
+    assert asked("SELECT replay_of, calls, replayed_calls, new_tokens FROM runs_all WHERE replay_of = ?", run.id) == [
+        (run.id, 5, 5, 0)
+    ]

@@ -1,0 +1,226 @@
+"""Replay: calls that were recorded are served from their record, in the order and with the times that they had then.
+
+Modes: `reuse` (what is recorded is served, what is missing is run), `only` (a missing call is an error that names it),
+`off`. What serves is decided call by call, by identity and seed, so a run that asks eight samples more replays the
+others. A run that turns out to be nothing but another one again is noted, and adds nothing to what the views return.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import math
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import anyio
+
+from tttlab.clock import RunClock
+from tttlab.errors import CallError, MissingCall, ReplayDiffers
+from tttlab.events import StreamEvent, UsageUpdate
+from tttlab.order import Counter, Moment, RecordedOrder
+from tttlab.store.recorded import RecordedCall, RecordedRun, Records
+from tttlab.tracing import names
+from tttlab.types import Answer, CallIdentity, Ran, Usage
+
+Mode = Literal["reuse", "only"]
+ENDED = ("ok", "budget")
+
+
+class Replay:
+    """What the record can give to one run, and what of it was used."""
+
+    def __init__(self, records: Records, mode: Mode, plan: Mapping[str, Any], *, pace: float | None = None) -> None:
+        """`plan` is what makes another run the same run (see `RecordedRun.plan`); `pace` 1 keeps the recorded times."""
+        self.mode = mode
+        self.clock = RunClock(held=True)
+        self.base = _base(records, mode, _plain(plan))
+        self.served: list[RecordedCall] = []
+        self.fresh = Usage()
+        self.fresh_calls = 0
+        self.on_fresh: Callable[[], None] = lambda: None
+        self.stop: Callable[[], None] = lambda: None
+        """Ends the run as its user did; `on_fresh` is called before each call that is not served."""
+        self._records = records
+        self._pace = pace
+        self.counter = Counter()
+        self._programs: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.order = RecordedOrder(self.counter, self._pass, self._time_is_up)
+
+    def find(self, identity: CallIdentity, seed: int | None, model_digest: str | None) -> RecordedCall | None:
+        """The record of this call, if it can serve; from the run that this one repeats, if it does, else the latest."""
+        found = self._records.by_identity.get((identity, seed or 0), ())
+        usable = [call for call in found if self._serves(call, model_digest)]
+        own = [call for call in usable if self.base and call.run_id == self.base.run_id]
+        return (own or usable)[-1] if usable else None
+
+    def close(self) -> None:
+        """Nothing more is asked of the record."""
+        self._records.close()
+
+    def run_of(self, call: RecordedCall) -> RecordedRun:
+        """The run that recorded a call."""
+        return self._records.runs[call.run_id]
+
+    def missing(self, identity: CallIdentity, seed: int | None, asked: Mapping[str, Any]) -> MissingCall:
+        """The error of a call that is not recorded: what it asks, and how the nearest recorded one differs."""
+        branch = f"branch {identity.branch!r}" if identity.branch else "the root"
+        what = f"call {identity.ordinal + 1} of its request in {branch} (seed {seed}) is not recorded"
+        return MissingCall(
+            f"{what}: {_difference(self._records.calls, identity, asked)}; to run it, use replay='reuse'"
+        )
+
+    def begin_fresh(self) -> None:
+        """A call that is not served is about to run: from here on time is real, and the run is one of its own."""
+        self.fresh_calls += 1
+        self.clock.go()
+        self.on_fresh()
+
+    async def stream(self, call: RecordedCall) -> AsyncIterator[StreamEvent]:
+        """What the call streamed. Raises the `CallError` that it ended with; a call that was cut waits to be cut."""
+        self.served.append(call)
+        time_ns = call.start_ns
+        for number, event in self._records.events(call):
+            time_ns = time_ns if isinstance(event, UsageUpdate) else event.time_ns
+            await self.order.turn(Moment(number, self._seconds(call, time_ns)))
+            yield event
+        seconds = self._seconds(call, call.end_ns)
+        if call.status == "cancelled":
+            kind: Literal["cut", "spent"] = "spent" if call.cancelled_by == "budget" else "cut"
+            await self.order.turn(Moment(call.ended, seconds, kind))
+            if call.cancelled_by == "user":
+                self.stop()
+                await anyio.sleep_forever()
+            raise _not_cut(call)
+        await self.order.turn(Moment(call.ended, seconds))
+        if call.status != "ok" or call.finish is None:
+            raise CallError(call.error or "the recorded call failed")
+        if not call.reports:
+            yield UsageUpdate(call.usage)
+        yield call.finish
+
+    def find_program(self, branch: str, arguments: str) -> Ran | None:
+        """How this program ended when it was run there before. Raises `MissingCall` where only that may be told."""
+        number = self._programs[branch, arguments]
+        self._programs[branch, arguments] += 1
+        runs = [self.base.run_id] if self.base else sorted(self._records.runs, reverse=True)
+        for run_id in runs:
+            recorded = self._records.programs.get((run_id, branch, arguments), ())
+            if number < len(recorded):
+                return recorded[number]
+        if self.mode == "only":
+            raise MissingCall(
+                f"a program that this run is to run in branch {branch!r} is not recorded: {arguments:.80}; "
+                "to run it, use replay='reuse'"
+            )
+        return None
+
+    async def turn_to_deliver(self, call: RecordedCall) -> None:
+        """Wait until it is the recorded call's turn to be given to the strategy."""
+        if call.delivered is not None:
+            await self.order.turn(Moment(call.delivered, self._seconds(call, call.end_ns)))
+
+    def difference(self, status: str, answers: Sequence[Answer]) -> str | None:
+        """Why the run is another one than `base`, the run of the same plan; None if it was that one again.
+
+        It was if every call was served from there, and every answer and the end came out the same.
+        """
+        base = self.base
+        if base is None:
+            return "no run of the same plan is recorded"
+        if self.fresh_calls:
+            return f"{self.fresh_calls} of its calls are not recorded"
+        if any(call.run_id != base.run_id for call in self.served) or len(self.served) != base.calls:
+            return f"it made other calls than {base.run_id}"
+        if status != base.status:
+            return f"it ended as {status}, and {base.run_id} as {base.status}"
+        recorded = self._records.answers(base.run_id)
+        same = len(recorded) == len(answers) and all(
+            value == answer.value and _close(confidence, answer.confidence)
+            for (value, confidence), answer in zip(recorded, answers, strict=True)
+        )
+        return None if same else f"from the same calls it proposed other answers than {base.run_id}"
+
+    def facts(self, difference: str | None) -> dict[str, Any]:
+        """What a run's own span says of its replay."""
+        return {
+            names.REPLAY_MODE: self.mode,
+            names.REPLAY_CALLS: len(self.served),
+            names.REPLAY_NEW_TOKENS: self.fresh.tokens,
+            names.REPLAY_DIFFERENCE: difference if self.served else None,
+        }
+
+    def _serves(self, call: RecordedCall, model_digest: str | None) -> bool:
+        if None not in (model_digest, call.model_digest) and model_digest != call.model_digest:
+            return False
+        if call.status == "ok":
+            return True
+        # What was cut or failed serves the same run only; and where it can be had whole now, not what the user cut.
+        of_base = self.base is not None and call.run_id == self.base.run_id
+        return of_base and (self.mode == "only" or (call.status == "cancelled" and call.cancelled_by != "user"))
+
+    def _seconds(self, call: RecordedCall, time_ns: int) -> float:
+        return max(0.0, (time_ns - self._records.runs[call.run_id].start_ns) / 1e9)
+
+    async def _pass(self, moment: Moment) -> None:
+        if self._pace and self.clock.held and moment.seconds > self.clock.now():
+            await anyio.sleep((moment.seconds - self.clock.now()) / self._pace)
+        self.clock.advance(moment.seconds)
+
+    def _time_is_up(self) -> bool:
+        due = self.clock.next_due() if self.clock.held else None
+        if due is not None:
+            self.clock.pass_deadlines(due)
+        return due is not None
+
+
+def facts_of(records: Records, model: str) -> Mapping[str, Any] | None:
+    """What the latest run on this model recorded of it, where a stand-in can be made of that."""
+    found = [run.model_facts for run in records.runs.values() if run.plan["model"] == model and run.model_facts]
+    return found[-1] if found else None
+
+
+def _base(records: Records, mode: Mode, plan: Mapping[str, Any]) -> RecordedRun | None:
+    same = [run for run in records.runs.values() if run.plan == plan and (run.status in ENDED or mode == "only")]
+    return max(same, key=lambda run: run.run_id, default=None)
+
+
+def _plain(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """As it reads when it was recorded: what JSON has no words for is what it was written as."""
+    from tttlab.store.columns import as_json
+
+    read: dict[str, Any] = json.loads(as_json(dict(plan)))
+    return read
+
+
+def _close(a: float | None, b: float | None) -> bool:
+    # Log-probabilities are stored in single precision, and confidences are computed from them.
+    return a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-6))
+
+
+def _not_cut(call: RecordedCall) -> ReplayDiffers:
+    tokens = call.usage.output_tokens
+    return ReplayDiffers(
+        f"a recorded call was cut after {tokens} tokens (by the {call.cancelled_by}), and this run does not stop "
+        "there: run it with replay='off'"
+    )
+
+
+def _difference(calls: Sequence[RecordedCall], identity: CallIdentity, asked: Mapping[str, Any]) -> str:
+    same = [call for call in calls if call.identity.digest == identity.digest]
+    here = [call.identity.ordinal for call in same if call.identity.branch == identity.branch]
+    if here:
+        recorded = sorted({ordinal + 1 for ordinal in here})
+        return f"of this request numbers {recorded[0]} to {recorded[-1]} are recorded there, with this seed"
+    if same:
+        return f"the same request is recorded in branch {same[0].identity.branch!r}"
+    if not calls:
+        return "no run of this prompt and seed is recorded"
+    asked = {key: value for key, value in asked.items() if key != names.REQUEST_SEED}
+    near = max(calls, key=lambda call: sum(call.attributes.get(key) == value for key, value in asked.items()))
+    parts = [
+        f"{key.rpartition('.')[2]} {near.attributes.get(key)!r:.60} there and {value!r:.60} here"
+        for key, value in asked.items()
+        if near.attributes.get(key) != value
+    ]
+    return "the nearest recorded call differs in " + (", ".join(parts) or "its branch or its model")

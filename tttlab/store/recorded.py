@@ -1,0 +1,260 @@
+"""What earlier runs of the same problem and seed recorded: the runs, their calls, and what each call streamed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tttlab.events import NO_ALTERNATIVES, Alternatives, ChunkDelta, Delta, Finish, TokenDelta, UsageUpdate
+from tttlab.store.bundles import is_bundle
+from tttlab.tracing import names
+from tttlab.types import CallIdentity, Ran, Usage
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Ranked = tuple[int, Delta | UsageUpdate]
+"""What a call streamed, with its number among all that happened in the run."""
+
+_RUNS = """
+SELECT runs.*, span.start_ns, span.attributes AS span_attributes
+FROM runs JOIN stored_spans AS span ON span.span_key = runs.span_key AND span.end_ns IS NOT NULL
+WHERE runs.prompt = $prompt AND runs.seed = $seed
+ORDER BY runs.run_id
+"""
+_CALLS = """
+SELECT calls.*, span.start_ns, span.end_ns, span.attributes AS span_attributes
+FROM calls JOIN stored_spans AS span ON span.span_key = calls.span_key AND span.end_ns IS NOT NULL
+WHERE list_contains($runs, calls.run_id)
+"""
+_PROGRAMS = """
+SELECT run_id, branch, attributes FROM stored_spans
+WHERE list_contains($runs, run_id) AND operation = 'execute_tool' AND end_ns IS NOT NULL
+    AND (attributes ->> '$."tttlab.code.outcome"') IS NOT NULL
+ORDER BY run_id, start_ns
+"""
+_ANSWERS = "SELECT answer, confidence FROM answers WHERE run_id = $run ORDER BY step"
+_TOKENS = "SELECT * FROM stored_tokens WHERE run_id = $run ORDER BY span_key, position"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedRun:
+    """A run that has ended, as its root span says it."""
+
+    run_id: str
+    trace_id: str
+    span_key: int
+    status: str
+    start_ns: int
+    seconds: float
+    plan: Mapping[str, Any]
+    """What makes another run the same run: see `tttlab.replay.fingerprint`."""
+    model_facts: Mapping[str, Any]
+    calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedCall:
+    """A call that has ended: what it was, and how it ended. What it streamed is in `Records.events`."""
+
+    run_id: str
+    span_key: int
+    identity: CallIdentity
+    seed: int
+    status: str
+    cancelled_by: str | None
+    error: str | None
+    finish: Finish | None
+    usage: Usage
+    reports: Sequence[Sequence[int]]
+    """The host's own counts: (number in the run, deltas before it, prompt, cached, output, thinking)."""
+    start_ns: int
+    end_ns: int
+    delivered: int | None
+    ended: int
+    model: str
+    model_digest: str | None
+    attributes: Mapping[str, Any]
+
+
+class Records:
+    """What a store holds of runs of one problem with one seed, read once; tokens are read when they are asked for."""
+
+    def __init__(self, store: Path, prompt: str, seed: int) -> None:
+        """Read it. Raises `StoreError`."""
+        self._store = store
+        self._connection: DuckDBPyConnection | None = None
+        self._events: dict[str, dict[int, list[Delta]]] = {}
+        self._sequences: dict[int, list[int]] = {}
+        self.runs: dict[str, RecordedRun] = {}
+        self.calls: list[RecordedCall] = []
+        if not store.is_dir() and not is_bundle(store.parent):
+            return
+        rows = self._ask(_RUNS, {"prompt": prompt, "seed": seed})
+        self.runs = {row["run_id"]: _run(row) for row in rows}
+        if self.runs:
+            self.calls = [_call(row) for row in self._ask(_CALLS, {"runs": list(self.runs)})]
+
+    @cached_property
+    def programs(self) -> Mapping[tuple[str, str, str], Sequence[Ran]]:
+        """How programs ended that runs ran, in order: by run, branch and what was run (as it was recorded)."""
+        found: dict[tuple[str, str, str], list[Ran]] = {}
+        for row in self._ask(_PROGRAMS, {"runs": list(self.runs)}) if self.runs else ():
+            said = json.loads(row["attributes"])
+            key = (row["run_id"], row["branch"] or "", said[names.TOOL_ARGUMENTS])
+            found.setdefault(key, []).append(_ran(said))
+        return found
+
+    @cached_property
+    def by_identity(self) -> Mapping[tuple[CallIdentity, int], Sequence[RecordedCall]]:
+        """The calls of an identity and a seed, the latest run's last."""
+        found: dict[tuple[CallIdentity, int], list[RecordedCall]] = {}
+        for call in sorted(self.calls, key=lambda each: each.run_id):
+            found.setdefault((call.identity, call.seed), []).append(call)
+        return found
+
+    def answers(self, run_id: str) -> list[tuple[str | None, float | None]]:
+        """What a run proposed, with its confidence, first to last."""
+        return [(row["answer"], row["confidence"]) for row in self._ask(_ANSWERS, {"run": run_id})]
+
+    def events(self, call: RecordedCall) -> Iterator[Ranked]:
+        """What a call streamed, in order, and the host's counts between."""
+        if call.run_id not in self._events:
+            self._read_tokens(call.run_id)
+        deltas = self._events[call.run_id].get(call.span_key, [])
+        sequences = self._sequences.get(call.span_key, [])
+        reports = list(call.reports)
+        for position in range(len(deltas) + 1):
+            while reports and reports[0][1] <= position:
+                number, _, prompt, cached, output, thinking = reports.pop(0)
+                counted = Usage(
+                    prompt_tokens=prompt, cached_tokens=cached, output_tokens=output, thinking_tokens=thinking
+                )
+                yield number, UsageUpdate(counted)
+            if position < len(deltas):
+                yield sequences[position], deltas[position]
+
+    def _read_tokens(self, run_id: str) -> None:
+        calls: dict[int, list[Delta]] = {}
+        for row in self._ask(_TOKENS, {"run": run_id}):
+            calls.setdefault(row["span_key"], []).append(_delta(row))
+            self._sequences.setdefault(row["span_key"], []).append(row["sequence"])
+        self._events[run_id] = calls
+
+    def close(self) -> None:
+        """Give up the connection: one that stays open keeps the files that it sees from being removed."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        from tttlab.store.database import connect
+        from tttlab.store.queries import query
+
+        if self._connection is None:
+            self._connection = connect(self._store)
+        rows: list[dict[str, Any]] = query(self._connection, sql, parameters).to_pylist()
+        return rows
+
+
+def _run(row: Mapping[str, Any]) -> RecordedRun:
+    said = json.loads(row["span_attributes"])
+    return RecordedRun(
+        run_id=row["run_id"],
+        trace_id=row["trace_id"],
+        span_key=row["span_key"],
+        status=row["status"],
+        start_ns=row["start_ns"],
+        seconds=row["seconds"],
+        plan={
+            "strategy": row["strategy"],
+            "parameters": said.get(names.STRATEGY_PARAMETERS, {}),
+            "model": row["model"],
+            "budget": said.get(names.RUN_BUDGET),
+            "extractor": row["extractor"],
+            "reference": row["reference"],
+            "problem": row["problem_id"],
+        },
+        model_facts={**said[names.MODEL_FACTS], "identity": said.get(names.MODEL_IDENTITY)}
+        if names.MODEL_FACTS in said
+        else {},
+        calls=row["calls"] or 0,
+    )
+
+
+def _call(row: Mapping[str, Any]) -> RecordedCall:
+    said = json.loads(row["span_attributes"])
+    usage = Usage(
+        prompt_tokens=row["prompt_tokens"] or 0,
+        cached_tokens=row["cached_tokens"] or 0,
+        output_tokens=row["output_tokens"] or 0,
+        thinking_tokens=row["thinking_tokens"] or 0,
+    )
+    return RecordedCall(
+        run_id=row["run_id"],
+        span_key=row["span_key"],
+        identity=CallIdentity(row["digest"], row["branch"] or "", row["ordinal"]),
+        seed=row["seed"],
+        status=row["status"],
+        cancelled_by=row["cancelled_by"],
+        error=row["error"],
+        finish=_finish(row, said),
+        usage=usage,
+        reports=json.loads(said.get(names.USAGE_REPORTS) or "[]"),
+        start_ns=row["start_ns"],
+        end_ns=row["end_ns"],
+        delivered=row["delivered"],
+        ended=said.get(names.CALL_ENDED, 0),
+        model=row["model"],
+        model_digest=said.get(names.MODEL_DIGEST),
+        attributes=said,
+    )
+
+
+def _finish(row: Mapping[str, Any], said: Mapping[str, Any]) -> Finish | None:
+    if row["status"] != "ok":
+        return None
+    return Finish(
+        row["finish_reason"],
+        visibility=said.get(names.REASONING_VISIBILITY, "none"),
+        served_model=said.get(names.RESPONSE_MODEL),
+        logprob_stage=row["logprob_stage"],
+        notes=tuple(said.get(names.CALL_NOTES) or ()),
+    )
+
+
+def _ran(said: Mapping[str, Any]) -> Ran:
+    printed = json.loads(said[names.TOOL_RESULT])
+    return Ran(
+        outcome=said[names.CODE_OUTCOME],
+        stdout=printed["stdout"],
+        stderr=printed["stderr"],
+        exit_code=said.get(names.CODE_EXIT),
+        seconds=said[names.CODE_SECONDS],
+        isolation=said[names.CODE_ISOLATION],
+    )
+
+
+def _delta(row: Mapping[str, Any]) -> Delta:
+    if row["granularity"] == "chunk":
+        return ChunkDelta(row["text"], row["time_ns"], row["channel"], row["chunk_tokens"])
+    top = row["top"]
+    return TokenDelta(
+        row["text"],
+        row["time_ns"],
+        row["token_id"],
+        row["logprob"],
+        Alternatives(
+            tuple([each["token_id"] for each in top]),
+            tuple([each["text"] for each in top]),
+            tuple([each["logprob"] for each in top]),
+        )
+        if top
+        else NO_ALTERNATIVES,
+        row["channel"],
+        row["merged"],
+    )
