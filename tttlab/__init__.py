@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tttlab.allocation import Allocation as Allocation
+    from tttlab.allocation import aallocate as aallocate
+    from tttlab.allocation import allocate as allocate
     from tttlab.budget import Budget as Budget
     from tttlab.errors import TttlabError as TttlabError
     from tttlab.models import resolve_model
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from tttlab.recording import flush as flush
     from tttlab.recording import tracer_provider as tracer_provider
     from tttlab.run import Run as Run
-    from tttlab.runner import athink as athink
+    from tttlab.thinking import athink as athink
     from tttlab.thinking import think as think
     from tttlab.types import Answer as Answer
     from tttlab.types import Completion as Completion
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     model = resolve_model
 
 _HOMES = {
+    "Allocation": "allocation",
     "Answer": "types",
     "Budget": "budget",
     "Completion": "types",
@@ -51,7 +55,9 @@ _HOMES = {
     "Usage": "types",
     "Verdict": "types",
     "Verifier": "protocols",
-    "athink": "runner",
+    "aallocate": "allocation",
+    "allocate": "allocation",
+    "athink": "thinking",
     "configure": "options",
     "connect": "recording",
     "flush": "recording",
