@@ -77,10 +77,15 @@ def _boxed(text: str) -> str | None:
 def _final_answer(text: str) -> str | None:
     if (boxed := _boxed(text)) is not None:
         return boxed
-    for statement in reversed(list(_STATEMENT.finditer(text))):
-        if stated := text[statement.end() :].strip().split("\n")[0]:
-            return stated
-    return _last_line(text)
+    statements, end = list(_STATEMENT.finditer(text)), len(text)
+    for statement in reversed(statements):
+        if statement.start() < end:
+            for line in text[statement.end() : end].split("\n"):
+                if normalise(line):
+                    return line
+            # Nothing was stated: the words before it on this line are no answer to an earlier statement either.
+            end = text.rfind("\n", 0, statement.start()) + 1
+    return None if statements else _last_line(text)
 
 
 def _choice(text: str) -> str | None:
@@ -123,7 +128,7 @@ class Extractor:
         return None if raw is None else normalise(raw)
 
 
-FINAL_ANSWER = Extractor("final_answer", 2, _final_answer)
+FINAL_ANSWER = Extractor("final_answer", 3, _final_answer)
 EXTRACTORS: dict[str, Extractor] = {
     extractor.name: extractor
     for extractor in (

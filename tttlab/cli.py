@@ -1,4 +1,4 @@
-"""The command line: `tttlab quickstart`, `think`, `sql`, `compact`, `fetch`."""
+"""The command line: `tttlab quickstart`, `think`, `sql`, `export`, `import`, `compact`, `fetch`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tttlab.errors import RunFailed, TttlabError
+from tttlab.options import MODES
 
 if TYPE_CHECKING:
     from tttlab.notebook.watching import Follower
@@ -51,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     think.add_argument("--seed", type=int, default=0)
     think.add_argument("--reference", help="the right answer, if it is known")
     think.add_argument("--extract", help="how the answer is found in a text: final_answer, last_number, boxed ...")
+    think.add_argument("--replay", choices=MODES, help="recorded calls: reuse them, only them, or off (off)")
+    think.add_argument("--pace", type=float, help="replay this many times as fast as recorded (at once)")
     think.set_defaults(run=_think)
 
     sql = commands.add_parser("sql", help="ask the store a question in SQL")
@@ -63,6 +66,15 @@ def _parser() -> argparse.ArgumentParser:
         "--to", type=Path, help="also publish the whole store as one DuckDB file, for any DuckDB client"
     )
     compact.set_defaults(run=_compact)
+
+    export = commands.add_parser("export", help="write runs as a bundle: a small folder to keep, send and replay from")
+    export.add_argument("runs", nargs="*", metavar="RUN", help="a run's id, or the beginning of some (all runs)")
+    export.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="such as traces/quickstart")
+    export.set_defaults(run=_export)
+
+    take_in = commands.add_parser("import", help="record the runs of a bundle here; twice is once")
+    take_in.add_argument("bundle", type=Path, metavar="FOLDER")
+    take_in.set_defaults(run=_import)
 
     fetch = commands.add_parser("fetch", help="get the embedded model's weights, if they are missing")
     fetch.set_defaults(run=_fetch)
@@ -93,6 +105,8 @@ def _think(options: argparse.Namespace) -> int:
             seed=options.seed,
             reference=options.reference,
             extract=options.extract,
+            replay=options.replay,
+            pace=options.pace,
             observer=follower.observe,
             while_waiting=follower.pump,
             **parameters,
@@ -116,11 +130,14 @@ def _print_run(run: Run, follower: Follower) -> None:
 
 
 def _sql(options: argparse.Namespace) -> int:
+    from tttlab.notebook.questions import why_empty
     from tttlab.recording import connect
     from tttlab.store.queries import query
 
     connection = connect()
     table = query(connection, options.statement)
+    if said := why_empty(connection, table):
+        print(f"tttlab: {said}", file=sys.stderr)
     if options.csv:
         import pyarrow.csv
 
@@ -136,8 +153,36 @@ def _compact(options: argparse.Namespace) -> int:
     from tttlab.options import store_folder
     from tttlab.store.compaction import compact
 
-    compact(store_folder(), to=options.to)
-    print(f"compacted {store_folder()}" + (f" and published {options.to}" if options.to else ""))
+    folder = store_folder()
+    if compact(folder, to=options.to):
+        print(f"compacted {folder}")
+    elif folder.is_dir():
+        print(f"{folder} was left as it is: another process compacts it, or it cannot be written to")
+    else:
+        print(f"there is no store in {folder} yet, so there is nothing to compact")
+    if options.to:
+        print(f"published {options.to}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from tttlab.recording import connect
+    from tttlab.store.bundles import export_bundle
+
+    bundle = export_bundle(connect(), options.runs, options.to)
+    size = sum(path.stat().st_size for path in bundle.folder.glob("*.parquet"))
+    print(f"exported {len(bundle.runs)} runs to {bundle.folder} ({size / 1000:,.0f} kB)")
+    print(f"replay them with TTTLAB_TRACES={bundle.folder} TTTLAB_REPLAY=only, or %think_config in a notebook")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from tttlab.options import store_folder
+    from tttlab.store.bundles import import_bundle, read_bundle
+
+    bundle = read_bundle(options.bundle)
+    new = import_bundle(store_folder(), bundle)
+    print(f"imported {new} of {len(bundle.runs)} runs into {store_folder()}; it had the others already")
     return 0
 
 

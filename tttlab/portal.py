@@ -100,7 +100,10 @@ class Interrupted(KeyboardInterrupt):
     """An interrupt that came while a run was waited for; `result` is the partial run."""
 
     def __init__(self, result: Any) -> None:
-        super().__init__()
+        super().__init__(
+            "the run was stopped and is kept: `error.result` has what it had until then, and after a cell or at a"
+            " prompt `sys.last_value.result` does"
+        )
         self.result = result
 
 

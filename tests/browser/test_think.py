@@ -2,7 +2,12 @@
 
 import json
 
+import nbformat
 import pytest
+
+import tttlab
+from tttlab.models.scripted import Reply, ScriptedModel
+from tttlab.notebook.display import run_bundle
 
 pytestmark = pytest.mark.browser
 
@@ -81,6 +86,27 @@ def test_the_result_stays_in_the_stored_notebook_without_a_kernel(browser):
     browser.close_notebooks()
     again = browser.open(notebook.name, kernel=False)
     assert [again.text(1), again.text(2)] == shown
+
+
+def test_the_result_keeps_its_bars_and_its_bounds_in_a_notebook_that_is_not_trusted(browser):
+    replies = iter(["56", "56", "56", "54"])
+    model = ScriptedModel(lambda _: Reply(text=next(replies)))
+    run = tttlab.think("x" * 500, model=model, strategy="self_consistency", samples=4)
+    outputs = [nbformat.v4.new_output("display_data", run_bundle(run))]
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("run", outputs=outputs)])
+    nbformat.write(made, browser.server.folder / "foreign.ipynb")
+    notebook = browser.open("foreign.ipynb", kernel=False)
+    assert "confidence 0.75" in notebook.text(0)
+    bars = notebook.output(0).locator("span[style*='height:0.7em']")
+    drawn = bars.evaluate_all(
+        "all => all.map(bar => [getComputedStyle(bar).backgroundColor, bar.getBoundingClientRect().width])"
+    )
+    assert {colour for colour, _ in drawn} == {"rgb(142, 142, 142)"}
+    [first, second] = [width for _, width in drawn]
+    assert first == pytest.approx(3 * second, rel=0.02)
+    assert second > 10
+    wrapped = notebook.output(0).locator("div[style*='overflow-wrap']")
+    assert wrapped.count() >= 2
 
 
 def test_what_a_model_wrote_stays_text_while_it_thinks_and_afterwards(browser):

@@ -15,6 +15,14 @@ def fresh(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TTTLAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
+    monkeypatch.setattr(threads, "_taken", [])
+
+
+def load(monkeypatch, chosen):
+    """What the engine does when it is imported with a choice."""
+    for name, value in chosen.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setitem(sys.modules, "xllamacpp", object())
 
 
 def test_what_the_user_set_is_taken(monkeypatch):
@@ -68,6 +76,24 @@ def measured(monkeypatch):
 def test_what_was_measured_is_remembered(measured):
     assert choose_threads("unused") == choose_threads("unused")
     assert measured == [available_cores()]
+
+
+@pytest.mark.parametrize("policy", threads.POLICIES)
+def test_a_second_model_has_the_policy_of_the_first_and_it_is_not_taken_for_the_users(monkeypatch, policy):
+    best = Threads(count=2, policy=policy, environment=threads.POLICIES[policy])
+    monkeypatch.setattr(threads, "measure_threads", lambda model, cores: best)
+    load(monkeypatch, choose_threads("unused"))
+    assert choose_threads("unused") == choose_threads("unused") == best
+    monkeypatch.setenv("TTTLAB_THREADS", "3")
+    assert choose_threads("unused") == Threads(
+        count=3, policy=policy, environment=threads.POLICIES[policy], source="environment"
+    )
+
+
+def test_what_the_user_sets_after_the_first_model_is_the_users(monkeypatch, measured):
+    load(monkeypatch, choose_threads("unused"))
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert choose_threads("unused").policy == "environment"
 
 
 @pytest.mark.parametrize(

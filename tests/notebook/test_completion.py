@@ -41,11 +41,14 @@ def test_all_options_are_offered_and_each_once(kernel):
         [
             "--budget",
             "--extract",
+            "--fresh",
             "--model",
             "--output",
+            "--pace",
             "--parameter",
             "--quiet",
             "--reference",
+            "--replay",
             "--seed",
             "--strategy",
         ]

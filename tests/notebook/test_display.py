@@ -85,6 +85,51 @@ def test_votes_are_shown_most_first_and_not_all_of_them():
     assert "and 3 other candidates" in html
 
 
+def test_a_vote_in_which_no_two_agree_says_what_was_compared():
+    hint = "No two of 3 answers agree, and they were compared as whole texts: "
+    counted = iter(["It is 56 apples", "So 56", "About 54"])
+    for text in shown(think(lambda _: Reply(text=next(counted)), strategy="self_consistency", samples=3)):
+        assert f"{hint}--extract last_number compares their last numbers only." in text
+    worded = iter(["It is Paris", "So Paris", "Rome"])
+    for text in shown(think(lambda _: Reply(text=next(worded)), strategy="self_consistency", samples=3)):
+        assert f"{hint}ask for a form of the answer, and give --extract the rule that finds it" in text
+
+
+@pytest.mark.parametrize(
+    ("replies", "extract"),
+    [
+        (["It is 56", "It is 56", "So 54"], "final_answer"),
+        (["The answer is 56", "The answer is 55", "The answer is 54"], "final_answer"),
+        (["I take (A)", "I take (B)", "I take (C)"], "choice"),
+        (["It is 56", "", ""], "final_answer"),
+    ],
+)
+def test_a_vote_that_another_rule_would_not_help_has_no_hint(replies, extract):
+    said = iter(replies)
+    for text in shown(think(lambda _: Reply(text=next(said)), strategy="self_consistency", samples=3, extract=extract)):
+        assert "agree" not in text
+
+
+HAIKU = "An old silent pond,\na Frog jumps into the pond,\nsplash! Silence again. And again."
+
+
+def test_a_long_answer_that_is_all_that_was_said_is_shown_once_and_as_it_was_written():
+    bundle = run_bundle(think(Reply(text=HAIKU), extract="whole_text"))
+    for text in (bundle["text/plain"], text_of(bundle["text/html"])):
+        assert text.startswith(HAIKU)
+        assert text.lower().count("frog jumps") == 1
+    folded = text_of(
+        run_bundle(think(Reply(text=HAIKU), "self_consistency", samples=4, extract="whole_text"))["text/html"]
+    )
+    assert folded.count("a Frog jumps into the pond,\nsplash") == 5
+
+
+def test_a_long_text_that_says_more_than_the_answer_is_shown_beside_it():
+    for text in shown(think(Reply(text=f"{HAIKU}\nThe answer is {HAIKU.splitlines()[1]}"))):
+        assert text.startswith("a frog jumps into the pond")
+        assert "An old silent pond" in text
+
+
 def test_one_call_shows_its_text_and_folds_its_thinking_away():
     bundle = run_bundle(think())
     assert "I say so. The answer is 56." in bundle["text/plain"]

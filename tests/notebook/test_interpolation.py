@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tttlab.errors import OptionError
-from tttlab.notebook.interpolation import interpolate
+from tttlab.notebook.interpolation import interpolate, misspelt
 
 KNOWN = {
     "a": 7,
@@ -70,6 +70,26 @@ def test_text_without_known_names_comes_back_identical(text):
 @given(st.text(alphabet=st.sampled_from("{}[]\\^_ab \n"), max_size=40))
 def test_what_is_filled_in_is_not_filled_in_again(text):
     assert interpolate("<{zz}>", {"zz": text, "a": 1, "b": 2}) == f"<{text}>"
+
+
+NEAR = {"question": "6 * 7?", "examples": [1], "questions": len, "ab": 1, "math": math, "_hidden": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("{quesion} and {quesion} again, {exmples[0]}", [("quesion", "question"), ("exmples", "examples")]),
+        ("{question} {examples}", []),
+        ("{mathe} {hidden} {questions}", []),
+        ("{abc} {nothing} {x}", []),
+        (r"\text{quesion} x_{exmples} {{quesion}} {'quesion': 1} {quesion!r} {0} { quesion }", []),
+    ],
+)
+def test_a_field_with_nearly_the_name_of_a_variable_is_told(text, meant):
+    assert misspelt(text, NEAR) == [
+        f"{{{written}}} was left as written: there is no variable of that name; did you mean {{{name}}}?"
+        for written, name in meant
+    ]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ REFUSED = [
     ("%%think -m quick -s self_consitency\nx", "'self_consistency'"),
     ("%%think -m quick -s reply_of_mine\nx", "did you mean"),
     ("%%think -m quikc\nx", "'quick'"),
+    (
+        "%%think -m a\nx",
+        "the variable a holds no model: that has a `name` and a method `stream(request)`; it is of type int",
+    ),
+    ("%%think -m named\nx", "named holds the text 'local:smollm2', and a text is no model"),
+    ("%%think -m ScriptedModel\nx", "ScriptedModel is a class: make a model of it"),
+    ("%%think -m quick -s a\nx", "the variable a holds no strategy: that is an `async def`"),
     ("%%think -m quick --budget '5 tokns'\nx", "'tokens'"),
     ("%%think -m quick --budget 5\nx", "no unit"),
     ("%%think -m quick --budget '-5 tokens'\nx", "above 0"),
@@ -109,6 +116,7 @@ REFUSED = [
 @pytest.mark.parametrize(("cell", "said"), REFUSED, ids=[cell for cell, _ in REFUSED])
 def test_what_cannot_be_done_is_said_in_one_line_and_nothing_is_spent(kernel, cell, said):
     kernel.run("class Klass: pass\ndef sync(problem, think): pass\nasync def mine(problem, think): pass")
+    kernel.run("named = 'local:smollm2'")
     ran = kernel.run(cell)
     assert (ran.status, ran.ename) == ("error", "UsageError")
     assert ran.streams.startswith("UsageError: ")
@@ -117,6 +125,17 @@ def test_what_cannot_be_done_is_said_in_one_line_and_nothing_is_spent(kernel, ce
     assert ran.tracebacks == []
     assert ran.bundles == []
     assert kernel.value("quick.started") == "0"
+
+
+def test_a_misspelt_variable_is_told_below_the_result(kernel):
+    said = "{quesion} was left as written: there is no variable of that name; did you mean {question}?"
+    kernel.run("question = 'What is 7 times 8?'")
+    for cell in ("%%think -m quick\n{quesion}", "%%think -m quick -o run\n{quesion}", "%%think -m slow\n{quesion}"):
+        ran = kernel.run(cell)
+        assert said in ran.plain
+        assert said in text_of(ran.html)
+    assert kernel.run("%%think -m quick\n{quesion};").streams == f"{said}\n"
+    assert "left as written" not in kernel.run("%%think -m quick\n{question} \\frac{a}{b} {other}").plain
 
 
 def test_a_failed_run_is_kept_and_shown_and_said_in_one_line(kernel):

@@ -76,9 +76,9 @@ def test_n_bounds_the_rows_that_are_shown(asked):
 def test_without_sql_the_views_are_listed_each_with_what_it_holds(asked):
     ran = asked.run("%traces")
     listed = [line.split()[0] for line in ran.plain.splitlines()[2:-1]]
-    assert sorted(listed) == sorted(
-        ["runs", "calls", "tokens", "answers", "votes", "branches", "verdicts", "usage", "spans"]
-    )
+    assert {"runs", "calls", "tokens", "answers", "votes", "branches", "verdicts", "usage", "spans"} <= set(listed)
+    assert "whole_spans" not in listed
+    assert len(set(listed)) == len(listed)
     assert "One row a model call" in ran.plain
     assert asked.run("%%traces\n\n").plain == ran.plain
     for view in listed:
@@ -118,9 +118,15 @@ def test_one_connection_is_kept_and_sees_what_comes_later(asked):
 def test_another_folder_of_traces_is_another_store(asked):
     asked.run("import tttlab\ntttlab.configure(traces='elsewhere')")
     try:
-        assert asked.run("%traces SELECT run_id FROM runs").plain.splitlines()[-1] == "0 rows"
+        ran = asked.run("%traces SELECT run_id FROM runs")
+        *_, counted, said = ran.plain.splitlines()
+        folder = asked.value("str(tttlab.options.store_folder())")
+        assert (counted, folder.endswith("elsewhere/store")) == ("0 rows", True)
+        assert said.startswith(f"no run is recorded yet in {folder} (")
+        assert said in text_of(ran.html)
         asked.run("%%think -m quick\nWhat?")
         assert asked.run("%traces SELECT answer FROM runs").plain.splitlines()[-1] == "1 row"
+        assert asked.run("%traces SELECT answer FROM runs WHERE false").plain.splitlines()[-1] == "0 rows"
     finally:
         asked.run("tttlab.configure(traces=None)")
     assert asked.run("%traces SELECT * FROM runs WHERE run_id = $run").plain.splitlines()[-1].startswith("1 row")

@@ -51,6 +51,18 @@ def test_a_candidate_of_a_vote_may_hold_any_character(journal):
     ]
 
 
+def test_every_candidate_of_a_run_is_kept_the_empty_one_too():
+    votes = {candidate: float(number) for number, candidate in enumerate([*CANDIDATES, "␀", "␀␀", "a␀"])}
+
+    async def voting(problem, think):
+        think.propose("", votes=votes)
+
+    tttlab.think("x", model=tttlab.ScriptedModel(), strategy=voting)
+    found = tttlab.connect().execute("SELECT candidate, weight FROM votes ORDER BY weight").fetchall()
+    assert found == list(votes.items())
+    assert tttlab.connect().execute("SELECT candidate FROM votes WHERE leads").fetchall() == [("",)]
+
+
 def test_a_vote_that_is_no_number_is_null(journal):
     journal.span(span(1, attributes={"tttlab.vote.tally": {"a": "lots", "b": None, "c": 2}}))
     journal.span(span(2, attributes={"tttlab.vote.tally": ["a"]}))

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,6 +30,7 @@ WORTH = 1.15
 MOST = 512
 """The engine's own bound on threads."""
 _CACHE = "threads.json"
+_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +43,28 @@ class Threads:
     source: str = "measured"
 
 
+_taken: list[Threads] = []
+"""The last choice of this process among the policies, whose variables may stand in the environment since then."""
+
+
 def choose_threads(model: Path) -> Threads:
-    """The choice for this machine: the user's environment, else what was measured before, else measured now."""
+    """The choice for this machine: the user's environment, else what was measured before, else measured now.
+
+    Once the engine is imported its policy is fixed: a choice made before holds, and its variables, which stand in the
+    environment since then, are not taken for the user's.
+    """
     cores = available_cores()
-    given = {name: os.environ[name] for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in os.environ}
+    before = _taken[-1] if _taken else None
+    own = before.environment if before else {}
+    given = {name: os.environ[name] for name in _VARIABLES if name in os.environ and own.get(name) != os.environ[name]}
+    chosen = _chosen(model, cores, given, before if "xllamacpp" in sys.modules else None)
+    if chosen.policy in POLICIES:
+        _taken[:] = [chosen]
+    return chosen
+
+
+def _chosen(model: Path, cores: int, given: Mapping[str, str], fixed: Threads | None) -> Threads:
+    """`given` is what the user set, and `fixed` the choice with which the engine was imported in this process."""
     if wanted := os.environ.get("TTTLAB_THREADS", "").strip():
         # Its length first: int() refuses thousands of digits in words of its own.
         count = int(wanted) if wanted.isdecimal() and len(wanted) <= len(str(MOST)) else 0
@@ -55,10 +74,12 @@ def choose_threads(model: Path) -> Threads:
             )
         return Threads(
             count=count,
-            policy="environment" if given else "short spin",
-            environment=given or SHORT_SPIN,
+            policy="environment" if given else fixed.policy if fixed else "short spin",
+            environment=given or (fixed.environment if fixed else SHORT_SPIN),
             source="environment",
         )
+    if fixed and not given:
+        return fixed if fixed.source == "measured" else replace(fixed, count=cores)
     if given or "xllamacpp" in sys.modules:
         return Threads(
             count=cores, policy="environment" if given else "already fixed", environment=given, source="environment"
@@ -102,7 +123,7 @@ def _as_threads(remembered: object) -> Threads | None:
 def _tokens_a_second(model: Path, count: int, environment: Mapping[str, str]) -> float:
     """0 where the child fails or takes longer than any sensible choice would."""
     words = [sys.executable, "-m", "tttlab.models.probe", str(model), str(count)]
-    own = {name: value for name, value in os.environ.items() if name not in {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}}
+    own = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
     try:
         done = subprocess.run(
             words, capture_output=True, text=True, timeout=20, check=True, env={**own, **environment}, errors="replace"

@@ -15,8 +15,10 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """Register the magics and their completion. Harmless when done already."""
     from tttlab.notebook.completion import complete_options
     from tttlab.notebook.magics import TttlabMagics
+    from tttlab.options import in_notebook
 
     unload_ipython_extension(shell)
+    in_notebook(loaded=True)
     shell.register_magics(TttlabMagics)
     shell.Completer.custom_matchers.append(complete_options)
 
@@ -25,7 +27,9 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take the magics and their completion away again. Harmless when they are not there."""
     from tttlab.notebook.completion import complete_options
     from tttlab.notebook.magics import TttlabMagics
+    from tttlab.options import in_notebook
 
+    in_notebook(loaded=False)
     manager = shell.magics_manager
     loaded = manager.registry.pop(TttlabMagics.__name__, None)
     if loaded is not None:

@@ -10,7 +10,7 @@ import shlex
 from tttlab.errors import OptionError, nearest
 from tttlab.strategies import read_parameters
 
-_OPTIONS_OF_THINK = ("strategy", "model", "budget", "seed", "reference", "extract")
+_OPTIONS_OF_THINK = ("strategy", "model", "budget", "seed", "reference", "extract", "replay", "pace")
 
 _OPTION = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:\s*=\s*|\s+|$)")
 _VALUE = re.compile(r"(\"[^\"]*\"|'[^']*'|\S+)\s*")

@@ -21,7 +21,7 @@ from tttlab.notebook.variables import is_model, is_strategy, variables
 from tttlab.options import resolve
 from tttlab.strategies import strategy_class, strategy_names
 
-_MAGIC = re.compile(r"\s*(?P<escape>%%?)(?P<name>think|traces)\s")
+_MAGIC = re.compile(r"\s*(?P<escape>%%?)(?P<name>think_config|think|traces)\s")
 _STRATEGY = re.compile(r"(?:-s|--strategy)[\s=]+(\S+)")
 
 
@@ -34,7 +34,7 @@ def complete_options(context: CompletionContext) -> dict[str, Any]:
     first = not any(earlier.strip() for earlier in context.full_text.split("\n")[: context.cursor_line])
     if shell is None or not magic or magic.end() > context.cursor_position or (magic["escape"] == "%%" and not first):
         return {"completions": []}
-    function = shell.find_magic(magic["name"], "cell")
+    function = shell.find_magic(magic["name"], "line" if magic["escape"] == "%" else "cell")
     if not hasattr(function, "parser"):
         return {"completions": []}
     before = line[magic.end() : context.cursor_position]

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tttlab.answers import EXTRACTORS
 from tttlab.notebook.legible import counted, dollars_said, legible, one_line, seconds_said
 from tttlab.recording import recorder_for
 from tttlab.run import Run
+
+SPLIT = 2
+"""From this many answers on, it says something that no two are the same."""
+_WHOLE_TEXTS = frozenset({"final_answer", "last_line", "whole_text"})
+_LAST_NUMBER = EXTRACTORS["last_number"]
 
 
 def verdict(run: Run) -> str | None:
@@ -34,6 +40,20 @@ def votes(run: Run) -> list[tuple[str, float]]:
     return sorted(((one_line(value), weight) for value, weight in (last or {}).items()), key=lambda vote: -vote[1])
 
 
+def disagreement(run: Run) -> str | None:
+    """Why a vote may have found no majority, where no two answers are the same and whole texts were compared."""
+    tally = run.curve[-1].votes if run.curve else None
+    if not tally or len(tally) < SPLIT or set(tally.values()) != {1} or run.problem.extractor.name not in _WHOLE_TEXTS:
+        return None
+    numbers = [_LAST_NUMBER(candidate) for candidate in tally]
+    if all(candidate == number for candidate, number in zip(tally, numbers, strict=True)):
+        return None  # They are numbers already, and differ.
+    said = f"No two of {len(tally)} answers agree, and they were compared as whole texts: "
+    if sum(number is not None for number in numbers) >= SPLIT:
+        return f"{said}--extract last_number compares their last numbers only."
+    return f"{said}ask for a form of the answer, and give --extract the rule that finds it (choice, boxed, regex:...)."
+
+
 def spent(run: Run) -> list[str]:
     """What the run cost."""
     usage = run.usage
@@ -44,6 +64,15 @@ def spent(run: Run) -> list[str]:
     if usage.dollars:
         said.append(dollars_said(usage.dollars))
     return said
+
+
+def replayed(run: Run) -> str | None:
+    """How much of the run was served from its record."""
+    if not run.replayed:
+        return None
+    new = 0 if run.new is None else run.new.tokens
+    of, more = counted(run.usage.calls, "call"), counted(new, "new token")
+    return f"replayed {run.replayed} of {of}, {more} (--fresh samples again)"
 
 
 def asked(run: Run) -> list[str]:

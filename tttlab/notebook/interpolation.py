@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from ast import literal_eval
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
 from tttlab.errors import OptionError
 from tttlab.notebook.legible import one_line
+from tttlab.notebook.variables import variables
 
 _NAME = r"[^\W\d]\w*"
 _STEP = rf"\.{_NAME}|\[(?:-?\d+|'[^'\\\n]*'|\"[^\"\\\n]*\")\]"
@@ -26,6 +28,10 @@ _PLACE = re.compile(
     rf"|\{{(?P<root>{_NAME})(?P<path>(?:{_STEP})*)\}}"
 )
 _CLOSING = {"{": "}", "[": "]"}
+_TELLING = 3
+"""Shorter names are near to every other one."""
+_NEAR = 0.8
+"""How alike two names are, of 1, when one is taken for a slip of the other: `quesion` and `question` are 0.93."""
 
 
 def interpolate(text: str, namespace: Mapping[str, Any]) -> str:
@@ -33,13 +39,32 @@ def interpolate(text: str, namespace: Mapping[str, Any]) -> str:
 
     Raises `OptionError` where a field begins with a known name and its attribute or key is not there.
     """
-    parts: list[str] = []
+    return "".join(part if isinstance(part, str) else _filled(part, namespace) for part in _parts(text))
+
+
+def misspelt(text: str, namespace: Mapping[str, Any]) -> list[str]:
+    """A sentence for each field that was left as it is written though a variable has nearly its name."""
+    roots = dict.fromkeys(part["root"] for part in _parts(text) if not isinstance(part, str))
+    unknown = [root for root in roots if root not in namespace and len(root) >= _TELLING]
+    if not unknown:
+        return []
+    fitting = [name for name in variables(namespace, _can_be_filled_in) if len(name) >= _TELLING]
+    close = {root: get_close_matches(root, fitting, n=1, cutoff=_NEAR) for root in unknown}
+    return [
+        f"{{{root}}} was left as written: there is no variable of that name; did you mean {{{names[0]}}}?"
+        for root, names in close.items()
+        if names
+    ]
+
+
+def _parts(text: str) -> Iterator[str | re.Match[str]]:
+    """The text in pieces: what stays as it is written, and the fields as matches with a `root` and a `path`."""
     place = 0
     while found := _PLACE.search(text, place):
-        parts.append(text[place : found.start()])
+        yield text[place : found.start()]
         if found["root"]:
             place = found.end()
-            parts.append(_filled(found, namespace))
+            yield found
             continue
         if found["latex"]:
             place = _after_arguments(text, found.end())
@@ -47,8 +72,8 @@ def interpolate(text: str, namespace: Mapping[str, Any]) -> str:
             place = _after_group(text, found.start()) or found.end()
         else:
             place = found.end()
-        parts.append(text[found.start() : place])
-    return "".join([*parts, text[place:]])
+        yield text[found.start() : place]
+    yield text[place:]
 
 
 def _filled(field: re.Match[str], namespace: Mapping[str, Any]) -> str:
@@ -63,12 +88,16 @@ def _filled(field: re.Match[str], namespace: Mapping[str, Any]) -> str:
             reason = f"{type(error).__name__}: {one_line(str(error))}"
             raise OptionError(f"cannot fill in {field[0]}: {walked} has no {step} ({reason})") from None
         walked += step
-    if callable(value) or isinstance(value, ModuleType):
+    if not _can_be_filled_in(value):
         return field[0]
     try:
         return str(value)
     except Exception as error:  # noqa: BLE001 - so may their `__str__`
         raise OptionError(f"cannot fill in {field[0]}: its text cannot be had ({type(error).__name__})") from None
+
+
+def _can_be_filled_in(value: object) -> bool:
+    return not callable(value) and not isinstance(value, ModuleType)
 
 
 def _after_arguments(text: str, place: int) -> int:

@@ -6,17 +6,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, needs_local_scope, no_var_expand
+from IPython.core.magic import (
+    Magics,
+    cell_magic,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 from IPython.core.magic_arguments import argument, magic_arguments
 from IPython.display import display
 
 from tttlab.errors import OptionError, RunFailed
 from tttlab.notebook.arguments import leading_options, read_options, strategy_parameters, variable_name, words_of
 from tttlab.notebook.one_line_errors import errors_in_one_line
+from tttlab.options import MODES
 
 if TYPE_CHECKING:
     from tttlab.notebook.questions import KeptConnection
@@ -33,11 +42,12 @@ class _Asked:
     output: str | None
     watched: bool
     silent: bool
+    notes: Sequence[str]
 
 
 @magics_class
 class TttlabMagics(Magics):
-    """`%%think` and `%traces`."""
+    """`%%think`, `%think_config` and `%traces`."""
 
     shell: Any
 
@@ -71,6 +81,16 @@ class TttlabMagics(Magics):
     )
     @argument(
         "--extract", metavar="RULE", help="how the answer is found in a text: final_answer, last_number, boxed ..."
+    )
+    @argument(
+        "--replay",
+        metavar="MODE",
+        choices=MODES,
+        help="recorded calls: reuse them and run the others (the default in a notebook), only them, or off",
+    )
+    @argument("--fresh", action="store_true", help="sample again, whatever is recorded: --replay off")
+    @argument(
+        "--pace", type=float, metavar="TIMES", help="replay this many times as fast as recorded (default: at once)"
     )
     @argument("-o", "--output", metavar="NAME", help="keep the run in this variable, also when it was interrupted")
     @argument("-q", "--quiet", action="store_true", help="no live view; the result is shown all the same")
@@ -120,20 +140,46 @@ class TttlabMagics(Magics):
             options, sql = leading_options(self.traces.parser, line)
             return self._answer(options, f"{sql}\n{cell}".strip(), {**self.shell.user_ns, **(local_ns or {})})
 
+    @magic_arguments("%think_config")
+    @argument("-s", "--strategy", metavar="NAME", help="the strategy of cells that name none")
+    @argument("-m", "--model", metavar="NAME", help="the model of cells that name none")
+    @argument("--traces", metavar="FOLDER", help="the folder of traces: a store of its own, or a bundle")
+    @argument("--replay", metavar="MODE", choices=MODES, help="recorded calls: reuse, only or off")
+    @argument("--allow-code", metavar="YES", help="whether programs that a model wrote may be run: true or false")
+    @no_var_expand
+    @line_magic
+    def think_config(self, line: str) -> None:
+        """Set what `%%think` does where its line says nothing, in this kernel. Without options: show what holds.
+
+        As a notebook's first cell, this lets it run again from recorded traces, without a model and without a network:
+
+            %think_config --replay only --traces traces/quickstart
+        """
+        from tttlab.options import DEFAULTS, configure, resolve, resolve_flag
+
+        with errors_in_one_line():
+            given = vars(read_options(self.think_config.parser, words_of(line)))
+            if given["allow_code"] is not None:
+                resolve_flag("allow_code", given["allow_code"])
+            configure(**{name: value for name, value in given.items() if value is not None})
+            held = {name: resolve(name) for name in DEFAULTS}
+            sys.stdout.write("".join(f"{name:<11} {each.value}   ({each.source})\n" for name, each in held.items()))
+
     def close(self) -> None:
         """Give up the connection to the store, if there is one."""
         if self._store is not None:
             self._store.close()
 
     def _asked(self, line: str, cell: str, namespace: Mapping[str, Any]) -> _Asked:
-        from tttlab.notebook.interpolation import interpolate
+        from tttlab.notebook.interpolation import interpolate, misspelt
         from tttlab.notebook.variables import model_called, strategy_called
 
         given = read_options(self.think.parser, words_of(line))
         text = cell.strip("\n").rstrip()
         silent = text.endswith(";")
+        written = text.removesuffix("\n;")
         return _Asked(
-            prompt=interpolate(text.removesuffix("\n;"), namespace),
+            prompt=interpolate(written, namespace),
             options={
                 **strategy_parameters(given.parameter),
                 "strategy": None if given.strategy is None else strategy_called(given.strategy, namespace),
@@ -142,10 +188,13 @@ class TttlabMagics(Magics):
                 "seed": given.seed,
                 "reference": given.reference,
                 "extract": given.extract,
+                "replay": "off" if given.fresh else given.replay,
+                "pace": given.pace,
             },
             output=None if given.output is None else variable_name(given.output),
             watched=not given.quiet,
             silent=silent,
+            notes=misspelt(written, namespace),
         )
 
     def _run(self, asked: _Asked) -> Run | None:
@@ -182,21 +231,22 @@ class TttlabMagics(Magics):
         if asked.output:
             self.shell.user_ns[asked.output] = run
         follower.take_in()
-        remember(run, follower.transcript.calls)
+        remember(run, follower.transcript.calls, asked.notes)
         seen = follower.close(run if shown else None)
         if shown and not seen:
             display(run)
-        if asked.silent and not shown and (said := trouble(run)):
-            sys.stderr.write(f"Warning: {said}\n")
+        if asked.silent and not shown:
+            warned = [f"Warning: {said}"] if (said := trouble(run)) else []
+            sys.stderr.writelines(f"{line}\n" for line in [*warned, *asked.notes])
 
     def _answer(self, options: Any, sql: str, namespace: Mapping[str, Any]) -> Any:
-        from tttlab.notebook.questions import KeptConnection, Rows, as_data_frame, ask, views
+        from tttlab.notebook.questions import KeptConnection, Rows, as_data_frame, ask, views, why_empty
 
         if options.rows < 1:
             raise OptionError(f"cannot show {options.rows} rows: ask for at least 1, or for -q to show none")
         self._store = self._store or KeptConnection()
         table = ask(self._store.get(), sql, namespace) if sql else views()
-        rows = Rows(table, options.rows)
+        rows = Rows(table, options.rows, why_empty(self._store.get(), table))
         if options.output is None and options.kind is not None:
             return as_data_frame(table, options.kind)
         if options.output is None:

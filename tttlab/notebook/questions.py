@@ -60,15 +60,17 @@ class Rows:
 
     table: pa.Table
     shown: int = field(default=SHOWN_ROWS, repr=False)
+    note: str = field(default="", repr=False)
+    """What is said below the rows."""
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     def __repr__(self) -> str:
-        return table_bundle(self.table, self.shown)["text/plain"]
+        return table_bundle(self.table, self.shown, self.note)["text/plain"]
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return table_bundle(self.table, self.shown)
+        return table_bundle(self.table, self.shown, self.note)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.table.__arrow_c_stream__(requested_schema)
@@ -126,6 +128,13 @@ def _bound(parameters: set[str], namespace: Mapping[str, Any]) -> dict[str, Any]
             raise OptionError(f"the statement asks for ${name}, and there is no variable {name}{hint}")
     values = {name: namespace[name] for name in parameters}
     return {name: value.id if isinstance(value, Run) else value for name, value in values.items()} or None
+
+
+def why_empty(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> str:
+    """That no run is recorded in the store yet, and which store that is; empty where rows were found or runs are."""
+    if table.num_rows or not table.num_columns or query(connection, "SELECT 1 FROM runs LIMIT 1").num_rows:
+        return ""
+    return f"no run is recorded yet in {store_folder()} (TTTLAB_TRACES or tttlab.configure(traces=...) name another)"
 
 
 def views() -> pa.Table:

@@ -29,10 +29,14 @@ _WRAP = "white-space: pre-wrap; overflow-wrap: break-word"
 _CLIP = "white-space: nowrap; max-width: 22em; overflow: hidden; text-overflow: ellipsis"
 
 
-def table_bundle(table: pa.Table, rows: int = SHOWN_ROWS) -> dict[str, str]:
-    """The first rows of an Arrow table as a MIME bundle of `text/plain` and `text/html`."""
+def table_bundle(table: pa.Table, rows: int = SHOWN_ROWS, note: str = "") -> dict[str, str]:
+    """The first rows of an Arrow table, and a note below, as a MIME bundle of `text/plain` and `text/html`."""
     shown = [_Column.of(table, index, rows) for index in range(table.num_columns)]
-    return {"text/plain": _text(shown, table.num_rows, rows), "text/html": _html(shown, table.num_rows, rows)}
+    plain, marked = _text(shown, table.num_rows, rows), _html(shown, table.num_rows, rows)
+    if note:
+        plain += f"\n{legible(note)}"
+        marked += f'<div style="{_FAINT}; font-size: 0.85em">{html.escape(legible(note))}</div>'
+    return {"text/plain": plain, "text/html": marked}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ REMEMBERED = 32
 """How many runs are kept in memory, so that a result is shown at once and even where the store cannot be written to."""
 
 _recent: OrderedDict[str, Sequence[Said]] = OrderedDict()
+_notes: dict[str, Sequence[str]] = {}
 
 _CALLS = """
 SELECT calls.span_id, role, branch, status, answer,
@@ -24,11 +25,18 @@ GROUP BY ALL ORDER BY min(calls.started), min(calls.ordinal)
 """
 
 
-def remember(run: Run, calls: Sequence[Said]) -> None:
-    """Keep what a run's calls said for its display."""
+def remember(run: Run, calls: Sequence[Said], notes: Sequence[str] = ()) -> None:
+    """Keep what a run's calls said for its display, and what there is to note below its result."""
+    _notes[run.id] = notes
     _recent[run.id] = [replace(said, thinking_pieces=[said.thinking], text_pieces=[said.text]) for said in calls]
     while len(_recent) > REMEMBERED:
-        _recent.popitem(last=False)
+        forgotten, _ = _recent.popitem(last=False)
+        _notes.pop(forgotten, None)
+
+
+def noted(run: Run) -> Sequence[str]:
+    """What there is to note below the run's result, while it is remembered."""
+    return _notes.get(run.id, ())
 
 
 def said_in(run: Run) -> Sequence[Said]:

@@ -36,6 +36,8 @@ def strategy_called(name: str, namespace: Mapping[str, Any]) -> Any:
     if inspect.isclass(value):
         raise OptionError(f"{name} is a class: make a strategy of it first, as in `mine = {name}()`, and give -s mine")
     known = [*strategy_names(), *variables(namespace, is_strategy)]
+    if name in variables(namespace):
+        raise OptionError(_holds_none(name, value, "strategy: that is an `async def` of (problem, think)", known))
     raise OptionError(f"no strategy and no variable that holds one is named {name!r}{nearest(name, known)}")
 
 
@@ -46,8 +48,19 @@ def model_called(name: str, namespace: Mapping[str, Any]) -> Any:
         return value
     if name in NAMES or ":" in name:
         return name
+    if inspect.isclass(value) and callable(getattr(value, "stream", None)):
+        raise OptionError(f"{name} is a class: make a model of it first, as in `mine = {name}()`, and give -m mine")
     known = [*NAMES, *variables(namespace, is_model)]
+    if name in variables(namespace):
+        raise OptionError(_holds_none(name, value, "model: that has a `name` and a method `stream(request)`", known))
     raise OptionError(f"no model and no variable that holds one is named {name!r}{nearest(name, known)}")
+
+
+def _holds_none(name: str, value: object, what: str, known: list[str]) -> str:
+    """What to say of a variable that is no model, or no strategy; a text in it may be the name of one."""
+    if isinstance(value, str) and (value in known or value.startswith("local:")):
+        return f"the variable {name} holds the text {value!r}, and a text is no {what}; give that name itself"
+    return f"the variable {name} holds no {what}; it is of type {type(value).__name__}{nearest(name, known)}"
 
 
 _IPYTHONS = frozenset({"In", "Out", "exit", "get_ipython", "open", "quit"})

@@ -4,11 +4,15 @@ SELECT
     run_id,                                          -- the run, as in `runs`
     step,                                            -- the proposal, as in `answers`
     sequence,                                        -- its place among the run's deliveries
-    vote.key AS candidate,                           -- the value voted for
-    vote.value AS weight,                            -- its votes; a share of them where votes are weighted
-    vote.key = answer AS leads                       -- whether it was the answer then
+    candidate,                                       -- the value voted for
+    weight,                                          -- its votes; a share of them where votes are weighted
+    candidate = answer AS leads                      -- whether it was the answer then
 FROM (
-    -- A map and not a path into the JSON: a candidate may hold any character, quotes and backslashes too.
-    SELECT *, unnest(map_entries(json_transform(votes, '"MAP(VARCHAR, DOUBLE)"'))) AS vote
-    FROM answers WHERE votes IS NOT NULL
+    -- The empty candidate is recorded as the sign ␀, and one of these signs alone with one sign more.
+    SELECT *, regexp_replace(vote.key, '^(␀*)␀$', '\1') AS candidate, vote.value AS weight
+    FROM (
+        -- A map and not a path into the JSON: a candidate may hold any character, quotes and backslashes too.
+        SELECT *, unnest(map_entries(json_transform(votes, '"MAP(VARCHAR, DOUBLE)"'))) AS vote
+        FROM answers WHERE votes IS NOT NULL
+    )
 );
