@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,55 @@ def test_what_it_measured_is_what_the_store_holds(quickstart, notebook):
         " WHERE strategy = 'vote_after_examples'"
     ).fetchone()[0]
     assert f"maj@k (majority vote)                  1 samples  {single:.2f}" in said(notebook, "for point in points")
+
+
+ONLY_LOOPBACK = """
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:  # A new namespace's loopback is down, and a kernel is talked to over it.
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x49))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="cutting the network off needs root")
+def test_copied_with_its_bundle_it_runs_again_without_model_and_network(quickstart, notebook, tmp_path):
+    command = Path(sys.executable).with_name("tttlab")
+    bundle = tmp_path / "elsewhere" / "quickstart"
+    subprocess.run([command, "export", "--to", bundle], check=True, env=_environment(quickstart[0]))
+    done = subprocess.run(
+        ["unshare", "-n", sys.executable, "-c", ONLY_LOOPBACK, command, "quickstart"],  # noqa: S607 - wherever it lies
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **_environment(tmp_path),
+            "TTTLAB_TRACES": str(bundle),
+            "TTTLAB_REPLAY": "only",
+            "TTTLAB_CACHE": str(tmp_path / "no weights here"),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    again = nbformat.read(tmp_path / "output" / "quickstart.ipynb", as_version=4)
+    assert [_lasting(cell) for cell in again.cells] == [_lasting(cell) for cell in notebook.cells]
+    assert "replayed 16 of 16 calls, 0 new tokens" in str(again.cells)
+    assert not (tmp_path / "no weights here" / "weights").exists()
+    for chart in (quickstart[0] / "output").glob("*.svg"):
+        assert (tmp_path / "output" / chart.name).read_text() == chart.read_text()
+
+
+def _lasting(cell):
+    """What a cell shows, but for where the store lies, that it was replayed, and a progress bar's times."""
+    shown = []
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream" and output.name == "stderr":
+            continue
+        data = output.get("data", {"text/plain": output.get("text", "")})
+        text = data.get("text/plain", "")
+        kept = [line for line in text.splitlines() if not line.startswith("replayed ")]
+        shown.append([re.sub(r" in \S+$", "", line) for line in kept])
+        shown.append(data.get("image/svg+xml"))
+    return cell.source, shown
 
 
 def test_more_samples_buy_accuracy_on_this_task(notebook):

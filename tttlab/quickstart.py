@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tttlab.errors import OptionError, TttlabError
-from tttlab.options import store_folder
+from tttlab.options import resolve, store_folder
 
 
 def quickstart(output: Path | None = None) -> int:
@@ -29,9 +29,10 @@ def quickstart(output: Path | None = None) -> int:
     os.environ["TTTLAB_OUTPUT"] = str(folder)
     os.environ.setdefault("TTTLAB_TRACES", str(store_folder().parent))
 
-    from tttlab.models.weights import fetch
+    if resolve("replay").value != "only":
+        from tttlab.models.weights import fetch
 
-    print(f"model     {fetch()}")
+        print(f"model     {fetch()}")
     since = datetime.now(UTC).replace(tzinfo=None)
     executed = _execute(_notebook(), folder)
     _report(executed, folder, since)
@@ -101,9 +102,10 @@ def _measured(row: Mapping[str, Any]) -> str:
 
 
 _FIRST_RUN = """
-SELECT run_id, prompt, answer, status, calls, tokens
-FROM runs WHERE started >= $since
-ORDER BY started LIMIT 1
+SELECT runs.run_id, runs.prompt, runs.answer, runs.status, runs.calls, tokens
+FROM runs_all AS ran JOIN runs ON runs.run_id = coalesce(ran.replay_of, ran.run_id)
+WHERE ran.started >= $since
+ORDER BY ran.started LIMIT 1
 """
 
 _VOTES = """\
@@ -120,7 +122,8 @@ FROM (
     SELECT run_id, any_value(runs.correct) AS correct, count(*) AS samples,
            avg(coalesce(calls.answer = reference, false)::INTEGER) AS share
     FROM runs JOIN calls USING (run_id)
-    WHERE strategy = 'vote_after_examples' AND runs.started >= $since
+    WHERE strategy = 'vote_after_examples'
+        AND run_id IN (SELECT coalesce(replay_of, run_id) FROM runs_all WHERE started >= $since)
     GROUP BY run_id
 )
 """
