@@ -14,7 +14,7 @@ from tttlab.errors import OptionError
 from tttlab.identity import hashed_seed
 from tttlab.meter import Meter
 from tttlab.tracing import names
-from tttlab.types import Answer, Completion
+from tttlab.types import Answer, Completion, Usage
 
 if TYPE_CHECKING:
     from tttlab.call import CallContext
@@ -84,6 +84,8 @@ class Scope:
     parent: Scope | None = None
     answers: list[Answer] = field(default_factory=list)
     delivered: list[Completion] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    """Of all that was delivered: to add it up for each proposal would grow with the square."""
     linked: int = 0
     """How many of those delivered a proposal links to already: to all of them each time would grow with the square."""
 
@@ -92,6 +94,7 @@ class Scope:
         scope: Scope | None = self
         while scope:
             scope.delivered.append(completion)
+            scope.usage += completion.usage
             scope = scope.parent
 
     def new(self) -> list[Completion]:

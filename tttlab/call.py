@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,8 @@ class CallContext:
     stopped_by: Callable[[], str]
     """Why calls of this run are being cancelled now: `strategy`, `budget` or `user`."""
     model_digest: str | None = None
+    model_facts: Mapping[str, Any] | None = None
+    """Of another model than the run's, whose facts stand with the run."""
     replay: Replay | None = None
 
 
@@ -107,10 +109,11 @@ class Call:
             raise
         finally:
             buffer.close()
-            self._close(status, given=given)
+            completion = self._completion()
+            self._close(status, completion, given=given)
             if not given:
                 self.discard()
-        return self._completion()
+        return completion
 
     async def turn_to_deliver(self) -> None:
         """In a replay: wait until all has happened that had happened before the strategy was given this call."""
@@ -239,6 +242,7 @@ class Call:
             names.REQUEST_MODEL: self._context.model.name,
             names.MODEL_PARAMETERS: getattr(self._context.model, "parameters", None),
             names.MODEL_DIGEST: self._context.model_digest,
+            names.MODEL_FACTS: self._context.model_facts,
             names.CALL_BEGUN: self._context.next_sequence(),
             names.CALL_ROLE: role,
             names.CALL_DIGEST: self._identity.digest,
@@ -250,9 +254,9 @@ class Call:
             **of_request(self._asked),
         }
 
-    def _close(self, status: str, *, given: bool) -> None:
+    def _close(self, status: str, completion: Completion, *, given: bool) -> None:
         self._ended_ns = self._record.end_ns if self._record else time.time_ns()
-        problem, completion = self._context.problem, self._completion()
+        problem = self._context.problem
         answer = problem.extract(completion.text) if given and completion.text else None
         set_known(
             self._span,

@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import asdict
 
-from tttlab.types import CallIdentity, Message, Sampling
+from tttlab.types import SAMPLING_OPTIONS, CallIdentity, Message, Sampling
 
 _SEEDS = 2**32 - 1
 """Seeds are below this: engines take 2**32 - 1 to mean "draw a seed yourself"."""
@@ -20,7 +19,8 @@ _SEEDS = 2**32 - 1
 
 def request_digest(model: str, messages: tuple[Message, ...], sampling: Sampling) -> str:
     """The digest of a request as asked: model, messages and sampling, without its seed."""
-    asked = {"model": model, "messages": [[m.role, m.text] for m in messages], "sampling": asdict(sampling)}
+    drawn = {name: getattr(sampling, name) for name in SAMPLING_OPTIONS}  # `asdict` copies each value deeply.
+    asked = {"model": model, "messages": [[m.role, m.text] for m in messages], "sampling": drawn}
     canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()[:32]}"
 

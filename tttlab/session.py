@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
@@ -28,7 +29,7 @@ from tttlab.models import resolve_model
 from tttlab.naming import name_of
 from tttlab.order import Counter
 from tttlab.progress import BranchChanged, Proposed, RunEvent, Spent, Verified
-from tttlab.protocols import BranchHandle, Model, Strategy, Verifier, Watch, digest_of, price_of
+from tttlab.protocols import BranchHandle, Model, Strategy, Verifier, Watch, digest_of, price_of, recorded_facts
 from tttlab.sampling import Draw, Order, calls_of, running, with_options
 from tttlab.tracing import names
 from tttlab.tracing.attributes import of_answer
@@ -190,14 +191,13 @@ class Session:
     ) -> Answer:
         """See `Think.propose`."""
         scope = self.place.scope
-        basis = list(scope.delivered if rests_on is None else rests_on)
-        linked = scope.new() if rests_on is None else basis
+        linked = scope.new() if rests_on is None else list(rests_on)
         answer = Answer(
             value=value,
             confidence=confidence,
             votes=dict(votes) if votes else None,
             spent=self.meter.spent,
-            basis=sum((completion.usage for completion in basis), Usage(dollars=0.0)),
+            basis=scope.usage if rests_on is None else sum((each.usage for each in linked), Usage()),
             seconds=self.meter.seconds,
             sequence=self.sequence.next(),
         )
@@ -248,10 +248,21 @@ class Session:
         """The context of calls to another model than the one asked here, loaded off the loop where it is named."""
         if model is None:
             return self.asked
-        found = await anyio.to_thread.run_sync(resolve_model, model) if isinstance(model, str) else model
-        context = replace(self.context, model=found, price=price_of(found), model_digest=digest_of(found))
+        found = await self._found(model) if isinstance(model, str) else model
+        context = replace(
+            self.context,
+            model=found,
+            price=price_of(found),
+            model_digest=digest_of(found),
+            model_facts=recorded_facts(found),
+        )
         require_price(self.budget, found.name, priced=context.price is not None)
         return context
+
+    async def _found(self, model: str) -> Model:
+        replay = self.context.replay
+        known = replay.stand_in(model, partial(resolve_model, model)) if replay else None
+        return await anyio.to_thread.run_sync(resolve_model, model) if known is None else known
 
     def _open(self, parent: BranchHandle | None, attributes: Mapping[str, Any]) -> Branch:
         check_names(attributes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import pkgutil
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -23,7 +23,13 @@ _NOT_STRATEGIES = {"selection", "steps"}
 
 def strategy_names() -> list[str]:
     """The names of all strategies that come with tttlab."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_STRATEGIES)
+    return list(_names())
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    # The folder is listed once a process, not once a run.
+    return tuple(sorted(each.name for each in pkgutil.iter_modules(__path__) if each.name not in _NOT_STRATEGIES))
 
 
 def strategy_class(name: str) -> type[Strategy]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from tttlab.answers import Extractor, same_answer
@@ -89,8 +89,8 @@ def of_answer(answer: Answer, problem: Problem) -> dict[str, Any]:
         names.ANSWER_CORRECT: same_answer(answer.value, problem.reference),
         names.ANSWER_SEQUENCE: answer.sequence,
         names.VOTE_TALLY: None if answer.votes is None else tally(answer.votes),
-        **_prefixed(names.SPENT_PREFIX, asdict(answer.spent)),
-        **_prefixed(names.BASIS_PREFIX, asdict(answer.basis)),
+        **_prefixed(names.SPENT_PREFIX, _fields_of(answer.spent)),
+        **_prefixed(names.BASIS_PREFIX, _fields_of(answer.basis)),
     }
 
 
@@ -130,6 +130,13 @@ def of_evaluation(verifier: str, verdict: Verdict) -> dict[str, Any]:
 def known(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Those that have a value."""
     return {key: value for key, value in attributes.items() if value is not None}
+
+
+_USAGE = tuple(item.name for item in fields(Usage))
+
+
+def _fields_of(usage: Usage) -> dict[str, Any]:
+    return {name: getattr(usage, name) for name in _USAGE}  # `asdict` copies each number deeply.
 
 
 def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
@@ -157,7 +159,7 @@ def span_row(span: ReadableSpan) -> SpanRow:
         end_ns=span.end_time,
         status_code=status.status_code.name,
         status_message=status.description,
-        attributes=dict(span.attributes or {}),
+        attributes=_copied(span.attributes),
         events=[SpanEvent(event.timestamp, event.name, dict(event.attributes or {})) for event in span.events],
         links=[
             SpanLink(
@@ -165,7 +167,7 @@ def span_row(span: ReadableSpan) -> SpanRow:
             )
             for link in span.links
         ],
-        resource=dict(span.resource.attributes),
+        resource=_copied(span.resource.attributes),
         scope_name=scope.name if scope else "",
         scope_version=scope.version if scope else None,
         trace_state=context.trace_state.to_header(),
@@ -174,6 +176,12 @@ def span_row(span: ReadableSpan) -> SpanRow:
         dropped_events=span.dropped_events,
         dropped_links=span.dropped_links,
     )
+
+
+def _copied(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    # The SDK's mappings are written in Python: to iterate over one costs ten times as much as its own copy.
+    copied = attributes.copy() if isinstance(attributes, MappingProxyType | BoundedAttributes) else attributes
+    return copied if isinstance(copied, dict) else dict(copied or {})
 
 
 def _no_parent() -> Context:
