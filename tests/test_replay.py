@@ -192,3 +192,25 @@ def test_a_replay_is_noted():
     assert asked("SELECT replay_of, calls, replayed_calls, new_tokens FROM runs_all WHERE replay_of = ?", run.id) == [
         (run.id, 5, 5, 0)
     ]
+
+
+def test_a_second_model_that_is_known_from_its_record_is_not_loaded_either(monkeypatch):
+    from tttlab import models
+
+    loaded = []
+
+    def load():
+        loaded.append(1)
+        return Known(lambda request: "The answer is 58", name="other")
+
+    monkeypatch.setitem(models.NAMES, "other", load)
+
+    async def asks_another(problem, think):
+        [own] = await think.complete(problem.prompt)
+        [other] = await think.complete(problem.prompt, model="other")
+        return think.propose(f"{problem.extract(own.text)} and {problem.extract(other.text)}")
+
+    first = tttlab.think(QUESTION, strategy=asks_another, model=known(), replay="reuse")
+    assert (first.answer, loaded) == ("56 and 58", [1])
+    again = tttlab.think(QUESTION, strategy=asks_another, model=known(), replay="only")
+    assert (again.id, again.answer, loaded) == (first.id, first.answer, [1])

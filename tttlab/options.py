@@ -115,6 +115,14 @@ def store_folder() -> Path:
     return here / "traces" / "store"
 
 
+def as_told(folder: Path) -> str:
+    """A folder as a record names it, which may be sent to others: from here or from home where it lies below."""
+    for start, sign in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if folder.is_relative_to(start):
+            return f"{sign}{folder.relative_to(start).as_posix()}"
+    return folder.as_posix()
+
+
 def project_root(folder: Path) -> Path | None:
     """The nearest folder upwards that holds `pyproject.toml` or `.git`."""
     for candidate in [folder, *folder.parents]:

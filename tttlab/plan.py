@@ -14,12 +14,11 @@ from tttlab.budget import Budget
 from tttlab.errors import MissingCall, OptionError
 from tttlab.meter import require_price
 from tttlab.models import canonical_name, resolve_model
-from tttlab.models.stand_in import StandIn
 from tttlab.naming import name_of, parameters_of
-from tttlab.options import Resolved, resolve, resolve_flag, resolve_mode, store_folder
+from tttlab.options import Resolved, as_told, resolve, resolve_flag, resolve_mode, store_folder
 from tttlab.protocols import Model, Strategy, digest_of, price_of
 from tttlab.recording import flush
-from tttlab.replay import Replay, facts_of
+from tttlab.replay import Replay, stand_in
 from tttlab.store.recorded import Records
 from tttlab.strategies import resolve_strategy
 from tttlab.tracing.attributes import extractor_label, known
@@ -89,7 +88,7 @@ def plan(  # noqa: PLR0913 - every option by its name
     options = {
         "strategy": _given(resolve("strategy", strategy if isinstance(strategy, str) else None), strategy),
         "model": _given(resolve("model", model if isinstance(model, str) else None), model),
-        "traces": Resolved(str(store_folder().parent), resolve("traces").source),
+        "traces": Resolved(as_told(store_folder().parent), resolve("traces").source),
         "allow_code": resolve_flag("allow_code", allow_code),
         "replay": resolve_mode(replay),
     }
@@ -108,9 +107,9 @@ def plan(  # noqa: PLR0913 - every option by its name
         seed=seed,
         store=store_folder(),
         sources={
-            **{name: {"value": option.value, "source": option.source} for name, option in options.items()},
-            "strategy": {"value": name_of(chosen), "source": options["strategy"].source},
-            "model": {"value": found.name, "source": options["model"].source},
+            **{name: _told(option) for name, option in options.items()},
+            "strategy": _told(options["strategy"], name_of(chosen)),
+            "model": _told(options["model"], found.name),
         },
         # Where only what is recorded is served, no program runs.
         allow_code=options["allow_code"].value == "true" or mode == "only",
@@ -146,14 +145,19 @@ def _given(option: Resolved, given: object) -> Resolved:
     return option if given is None or isinstance(given, str) else Resolved(option.value, "given")
 
 
+def _told(option: Resolved, value: str | None = None) -> dict[str, str]:
+    source = as_told(Path(option.source)) if option.source.endswith("pyproject.toml") else option.source
+    return {"value": option.value if value is None else value, "source": source}
+
+
 def _model(model: str | Model, records: Records | None, mode: str, seed: int) -> Model:
     """The model, or what is recorded of it: a replay needs none, and what is not recorded loads it then."""
     if not isinstance(model, str) or records is None:
         return resolve_model(model)
     name = canonical_name(model)
-    facts = facts_of(records, name)
-    if facts is not None:
-        return StandIn(name, facts, None if mode == "only" else partial(resolve_model, model))
+    known = stand_in(records, name, None if mode == "only" else partial(resolve_model, model))
+    if known is not None:
+        return known
     if mode == "only":
         raise MissingCall(
             f"no run of this prompt on {name} with seed {seed} is recorded in {store_folder()}: "

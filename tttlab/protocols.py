@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import asdict
 from random import Random
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -195,6 +196,17 @@ def price_of(model: Model) -> Price | None:
     """The model's price, where one is known."""
     price = getattr(model, "price", None)
     return price if isinstance(price, Price) else None
+
+
+def recorded_facts(model: Model) -> dict[str, Any]:
+    """What is recorded of a model, so that it can be stood in for when its calls are replayed."""
+    describe: Callable[[], Mapping[str, str | int]] | None = getattr(model, "describe", None)
+    return {
+        "can": asdict(model.can),
+        "provider": getattr(model, "provider", "tttlab"),
+        "parameters": getattr(model, "parameters", None),
+        "identity": dict(describe()) if describe else None,
+    }
 
 
 def digest_of(model: Model) -> str | None:

@@ -18,7 +18,10 @@ import anyio
 from tttlab.clock import RunClock
 from tttlab.errors import CallError, MissingCall, ReplayDiffers
 from tttlab.events import StreamEvent, UsageUpdate
+from tttlab.models import canonical_name
+from tttlab.models.stand_in import StandIn
 from tttlab.order import Counter, Moment, RecordedOrder
+from tttlab.protocols import Model
 from tttlab.store.recorded import RecordedCall, RecordedRun, Records
 from tttlab.tracing import names
 from tttlab.types import Answer, CallIdentity, Ran, Usage
@@ -99,6 +102,14 @@ class Replay:
             yield UsageUpdate(call.usage)
         yield call.finish
 
+    def stand_in(self, model: str, load: Callable[[], Model]) -> Model | None:
+        """What is recorded of a model that the run asks beside its own; None where nothing is. Raises `MissingCall`."""
+        name = canonical_name(model)
+        known = stand_in(self._records, name, None if self.mode == "only" else load)
+        if known is None and self.mode == "only":
+            raise MissingCall(f"no call of {name} is recorded for this prompt and seed: run it with replay='reuse'")
+        return known
+
     def find_program(self, branch: str, arguments: str) -> Ran | None:
         """How this program ended when it was run there before. Raises `MissingCall` where only that may be told."""
         number = self._programs[branch, arguments]
@@ -174,10 +185,12 @@ class Replay:
         return due is not None
 
 
-def facts_of(records: Records, model: str) -> Mapping[str, Any] | None:
-    """What the latest run on this model recorded of it, where a stand-in can be made of that."""
-    found = [run.model_facts for run in records.runs.values() if run.plan["model"] == model and run.model_facts]
-    return found[-1] if found else None
+def stand_in(records: Records, name: str, load: Callable[[], Model] | None) -> StandIn | None:
+    """The model of this name as the latest run or call on it recorded it; None where none did."""
+    found = [run.model_facts for run in records.runs.values() if run.plan["model"] == name]
+    found += [call.attributes.get(names.MODEL_FACTS) or {} for call in records.calls if call.model == name]
+    facts = next((each for each in reversed(found) if each), None)
+    return None if facts is None else StandIn(name, facts, load)
 
 
 def _base(records: Records, mode: Mode, plan: Mapping[str, Any]) -> RecordedRun | None:

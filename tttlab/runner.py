@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import warnings
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -22,7 +21,7 @@ from tttlab.naming import name_of, parameters_of
 from tttlab.order import Counter
 from tttlab.plan import Plan
 from tttlab.progress import Observer, RunEnded, RunEvent, RunStarted
-from tttlab.protocols import digest_of
+from tttlab.protocols import digest_of, recorded_facts
 from tttlab.provenance import environment
 from tttlab.recording import recorder_for
 from tttlab.run import Run, Status
@@ -149,7 +148,7 @@ class Runner:
 
     def _opening(self) -> dict[str, Any]:
         planned = self.plan
-        describe: Callable[[], Mapping[str, Any]] | None = getattr(planned.model, "describe", None)
+        facts = recorded_facts(planned.model)
         limits = known(asdict(planned.budget))
         return {
             names.OPERATION: names.OPERATION_RUN,
@@ -162,12 +161,8 @@ class Runner:
             names.STRATEGY_NAME: name_of(planned.strategy),
             names.STRATEGY_PARAMETERS: parameters_of(planned.strategy),
             names.MODEL_NAME: planned.model.name,
-            names.MODEL_IDENTITY: dict(describe()) if describe else None,
-            names.MODEL_FACTS: {
-                "can": asdict(planned.model.can),
-                "provider": getattr(planned.model, "provider", "tttlab"),
-                "parameters": getattr(planned.model, "parameters", None),
-            },
+            names.MODEL_IDENTITY: facts["identity"],
+            names.MODEL_FACTS: facts,
             **of_problem(planned.problem),
         }
 

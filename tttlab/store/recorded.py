@@ -179,9 +179,7 @@ def _run(row: Mapping[str, Any]) -> RecordedRun:
             "reference": row["reference"],
             "problem": row["problem_id"],
         },
-        model_facts={**said[names.MODEL_FACTS], "identity": said.get(names.MODEL_IDENTITY)}
-        if names.MODEL_FACTS in said
-        else {},
+        model_facts=said.get(names.MODEL_FACTS) or {},
         calls=row["calls"] or 0,
     )
 
