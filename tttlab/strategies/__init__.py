@@ -23,13 +23,13 @@ _NOT_STRATEGIES = {"selection", "steps"}
 
 def strategy_names() -> list[str]:
     """The names of all strategies that come with tttlab."""
-    return list(_names())
+    return list(_names(tuple(__path__)))
 
 
 @cache
-def _names() -> tuple[str, ...]:
+def _names(folders: tuple[str, ...]) -> tuple[str, ...]:
     # The folder is listed once a process, not once a run.
-    return tuple(sorted(each.name for each in pkgutil.iter_modules(__path__) if each.name not in _NOT_STRATEGIES))
+    return tuple(sorted(each.name for each in pkgutil.iter_modules(folders) if each.name not in _NOT_STRATEGIES))
 
 
 def strategy_class(name: str) -> type[Strategy]:
