@@ -29,11 +29,12 @@ JSON_COLUMNS = ("attributes", "events", "links", "resource")
 """Parquet knows them as text."""
 
 
-def connect(folder: Path) -> duckdb.DuckDBPyConnection:
+def connect(folder: Path, *, views: bool = True) -> duckdb.DuckDBPyConnection:
     """A connection that sees the whole store and, by itself, what is recorded while it is open.
 
     The store's files are only read. A damaged one is set aside with a warning. A folder that is not there, or empty, is
-    an empty store. Raises `StoreError` where a newer tttlab wrote the store.
+    an empty store. Without `views` there are the stored rows alone. Raises `StoreError` where a newer tttlab wrote the
+    store.
     """
     folder = folder.absolute()
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
@@ -42,15 +43,16 @@ def connect(folder: Path) -> duckdb.DuckDBPyConnection:
     connection.execute(f"CREATE SCHEMA nothing; USE nothing; {tables_sql()}; USE memory.main")
     # Where `mend` finds it, from any cursor of this connection.
     connection.execute(f"CREATE VIEW store_folder AS SELECT {quoted(folder)} AS folder")
+    statements = views_sql() if views else []
     if not folder.is_dir():
         _define(connection, folder, Manifest())
-        _define_views(connection)
+        _define_views(connection, statements)
         return connection
     lease = Lease(folder)
     try:
         manifest = read_manifest(folder)
         _define(connection, folder, manifest)
-        _define_views(connection)
+        _define_views(connection, statements)
         lease.hold(manifest.generation)
     except BaseException:
         lease.release()
@@ -110,8 +112,8 @@ def _define(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manif
         connection.execute(f"CREATE OR REPLACE VIEW memory.main.stored_{kind} AS {rows}")
 
 
-def _define_views(connection: duckdb.DuckDBPyConnection) -> None:
-    for statement in views_sql():
+def _define_views(connection: duckdb.DuckDBPyConnection, statements: list[str]) -> None:
+    for statement in statements:
         connection.execute(statement)
 
 

@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 Ranked = tuple[int, Delta | UsageUpdate]
 """What a call streamed, with its number among all that happened in the run."""
 
+# Asked of the stored spans themselves: to plan queries over the views would cost more than to answer these.
 _RUNS = """
-SELECT runs.*, span.start_ns, span.attributes AS span_attributes
-FROM runs JOIN stored_spans AS span ON span.span_key = runs.span_key AND span.end_ns IS NOT NULL
-WHERE runs.prompt = $prompt AND runs.seed = $seed
-ORDER BY runs.run_id
+SELECT run_id, trace_id, span_key, status, strategy, model, start_ns, end_ns, calls, attributes FROM stored_spans
+WHERE operation = 'invoke_workflow' AND end_ns IS NOT NULL AND seed = $seed
+    AND attributes ->> '$."tttlab.problem.prompt"' = $prompt
+ORDER BY run_id
 """
 _CALLS = """
-SELECT calls.*, span.start_ns, span.end_ns, span.attributes AS span_attributes
-FROM calls JOIN stored_spans AS span ON span.span_key = calls.span_key AND span.end_ns IS NOT NULL
-WHERE list_contains($runs, calls.run_id)
+SELECT run_id, span_key, digest, branch, ordinal, seed, status, cancelled_by, status_message, finish_reason,
+    prompt_tokens, cached_tokens, output_tokens, thinking_tokens, start_ns, end_ns, sequence, model, logprob_stage,
+    attributes
+FROM stored_spans
+WHERE operation = 'chat' AND end_ns IS NOT NULL AND list_contains($runs, run_id)
 """
 _PROGRAMS = """
 SELECT run_id, branch, attributes FROM stored_spans
@@ -37,7 +40,12 @@ WHERE list_contains($runs, run_id) AND operation = 'execute_tool' AND end_ns IS 
     AND (attributes ->> '$."tttlab.code.outcome"') IS NOT NULL
 ORDER BY run_id, start_ns
 """
-_ANSWERS = "SELECT answer, confidence FROM answers WHERE run_id = $run ORDER BY step"
+_ANSWERS = """
+SELECT answer, confidence FROM stored_spans
+WHERE run_id = $run AND name = 'propose' AND scope_name = 'tttlab' AND end_ns IS NOT NULL
+    AND (attributes ->> '$."tttlab.answer.nested"') IS NULL
+ORDER BY sequence
+"""
 _TOKENS = "SELECT * FROM stored_tokens WHERE run_id = $run ORDER BY span_key, position"
 
 
@@ -156,28 +164,28 @@ class Records:
         from tttlab.store.queries import query
 
         if self._connection is None:
-            self._connection = connect(self._store)
+            self._connection = connect(self._store, views=False)
         rows: list[dict[str, Any]] = query(self._connection, sql, parameters).to_pylist()
         return rows
 
 
 def _run(row: Mapping[str, Any]) -> RecordedRun:
-    said = json.loads(row["span_attributes"])
+    said = json.loads(row["attributes"])
     return RecordedRun(
         run_id=row["run_id"],
         trace_id=row["trace_id"],
         span_key=row["span_key"],
         status=row["status"],
         start_ns=row["start_ns"],
-        seconds=row["seconds"],
+        seconds=(row["end_ns"] - row["start_ns"]) / 1e9,
         plan={
             "strategy": row["strategy"],
             "parameters": said.get(names.STRATEGY_PARAMETERS, {}),
             "model": row["model"],
             "budget": said.get(names.RUN_BUDGET),
-            "extractor": row["extractor"],
-            "reference": row["reference"],
-            "problem": row["problem_id"],
+            "extractor": said.get(names.PROBLEM_EXTRACTOR),
+            "reference": said.get(names.PROBLEM_REFERENCE),
+            "problem": said.get(names.PROBLEM_ID),
         },
         model_facts=said.get(names.MODEL_FACTS) or {},
         calls=row["calls"] or 0,
@@ -185,7 +193,7 @@ def _run(row: Mapping[str, Any]) -> RecordedRun:
 
 
 def _call(row: Mapping[str, Any]) -> RecordedCall:
-    said = json.loads(row["span_attributes"])
+    said = json.loads(row["attributes"])
     usage = Usage(
         prompt_tokens=row["prompt_tokens"] or 0,
         cached_tokens=row["cached_tokens"] or 0,
@@ -199,13 +207,13 @@ def _call(row: Mapping[str, Any]) -> RecordedCall:
         seed=row["seed"],
         status=row["status"],
         cancelled_by=row["cancelled_by"],
-        error=row["error"],
+        error=row["status_message"],
         finish=_finish(row, said),
         usage=usage,
         reports=json.loads(said.get(names.USAGE_REPORTS) or "[]"),
         start_ns=row["start_ns"],
         end_ns=row["end_ns"],
-        delivered=row["delivered"],
+        delivered=row["sequence"],
         ended=said.get(names.CALL_ENDED, 0),
         model=row["model"],
         model_digest=said.get(names.MODEL_DIGEST),
