@@ -1,7 +1,10 @@
 """What every strategy must do. A new file in `tttlab/strategies/` falls in by itself."""
 
+import asyncio
 import dataclasses
 from collections import Counter
+from contextlib import aclosing
+from random import Random
 
 import pytest
 
@@ -67,13 +70,20 @@ def test_the_same_seed_gives_the_same_curve(name):
     assert first.usage == again.usage
 
 
-def test_which_call_finishes_first_changes_nothing(name):
-    def late_first(request, position):
-        return 0.002 * (7 - request.seed % 7)
+def late_first(request, position):
+    return 0.002 * (7 - request.seed % 7)
 
-    quick = think(name, mixed())
-    slow = think(name, Speaker(mixed().reply, pause=late_first))
-    assert [point.value for point in quick.curve] == [point.value for point in slow.curve]
+
+def jumbled(number):
+    return lambda request, position: Random(f"{number} {request.seed} {position}").uniform(0, 0.004)
+
+
+@pytest.mark.parametrize("pause", [late_first, jumbled(1), jumbled(2)], ids=["late_first", "jumbled", "jumbled_again"])
+def test_which_call_finishes_first_changes_nothing(name, pause):
+    quick, slow = think(name, mixed()), think(name, Speaker(mixed().reply, pause=pause))
+    assert [(point.value, point.confidence, point.votes) for point in quick.curve] == [
+        (point.value, point.confidence, point.votes) for point in slow.curve
+    ]
 
 
 def test_each_proposal_costs_at_least_what_the_one_before_did(name):
@@ -94,6 +104,56 @@ def test_a_spent_budget_keeps_the_best_answer_and_leaves_nothing_running(name, l
     assert run.answer == (run.curve[-1].value if run.curve else None)
     if run.status == "ok":
         assert run.usage.tokens <= limit
+
+
+class Crowd(Speaker):
+    """Knows how many streams were open at once."""
+
+    most = 0
+
+    async def stream(self, request):
+        async with aclosing(super().stream(request)) as events:
+            async for event in events:
+                self.most = max(self.most, self.in_flight)
+                yield event
+
+
+def test_a_budget_of_any_size_is_exceeded_by_at_most_one_delivery_a_running_stream(name):
+    whole = think(name, mixed()).usage.tokens
+    for limit in sorted({*range(1, 8), *(max(1, whole * tenth // 10) for tenth in range(1, 11))}):
+        model = Crowd(mixed().reply)
+        run = think(name, model, budget=f"{limit} tokens")
+        # A delivery is a token, or the host's count of a prompt.
+        assert run.usage.tokens <= limit + model.most * model.prompt_tokens
+        assert (run.status == "budget") == (run.usage.tokens > limit)
+        assert model.in_flight == 0
+
+
+def test_cancelling_it_at_any_await_leaves_complete_spans_and_no_running_call(name):
+    ended = {}
+    for turns in (0, 1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 28, 37, 50, 70, 100, 200):
+        model = mixed()
+        runner = Runner(plan(QUESTION, strategy=name, model=model))
+        ended[runner.run_id] = tttlab.portal.portal().call(_cancelled_after, runner, turns)
+        assert model.in_flight == 0
+    connection = tttlab.connect()
+    assert connection.execute("SELECT count(*) FROM spans WHERE NOT complete").fetchone() == (0,)
+    told = dict(connection.execute("SELECT run_id, status FROM runs").fetchall())
+    assert told == {run_id: status for run_id, status in ended.items() if status}
+    assert "stopped" in told.values()
+
+
+async def _cancelled_after(runner, turns):
+    """The status of a run whose task is cancelled after some turns of the loop; None if it had not begun."""
+    task = asyncio.create_task(runner.run())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    begun = runner.span is not None
+    task.cancel()
+    try:
+        return (await task).status
+    except asyncio.CancelledError:
+        return "stopped" if begun else None
 
 
 def test_a_stop_keeps_the_best_answer_and_leaves_nothing_running(name):
@@ -131,6 +191,30 @@ def test_all_that_it_spent_is_recorded(name):
     assert connection.execute("SELECT count(*) FROM tokens").fetchone() == (run.usage.output_tokens,)
     proposed = connection.execute("SELECT answer FROM answers WHERE run_id = ? ORDER BY step", [run.id]).fetchall()
     assert [value for (value,) in proposed] == [point.value for point in run.curve]
+
+
+def test_every_call_branch_and_verdict_has_its_place_in_the_store(name):
+    run = think(name, mixed())
+    connection = tttlab.connect()
+    there = {key for (key,) in connection.execute("SELECT span_key FROM spans WHERE run_id = ?", [run.id]).fetchall()}
+    calls = connection.execute(
+        "SELECT parent_key, role, branch, tokens, status FROM calls WHERE run_id = ?", [run.id]
+    ).fetchall()
+    branches = connection.execute(
+        "SELECT path, parent_path, parent_key, state FROM branches WHERE run_id = ?", [run.id]
+    ).fetchall()
+    paths = {"", *(path for path, *_ in branches)}
+    assert calls
+    for parent, role, branch, tokens, status in calls:
+        assert (parent in there, branch in paths) == (True, True)
+        assert (bool(role), tokens > 0, status) == (True, True, "ok")
+    for _, parent_path, parent, state in branches:
+        assert (parent in there, parent_path in paths) == (True, True)
+        assert state
+    for (parent,) in connection.execute(
+        "SELECT spans.parent_key FROM verdicts JOIN spans USING (span_key) WHERE verdicts.run_id = ?", [run.id]
+    ).fetchall():
+        assert parent in there
 
 
 def test_calls_are_the_same_calls_in_another_run(name):
