@@ -7,6 +7,7 @@ from tests.speaker import Speaker, answers, fault
 from tttlab import ScriptedModel
 from tttlab.errors import OptionError, RunFailed
 from tttlab.plan import plan
+from tttlab.portal import portal
 from tttlab.runner import Runner
 
 QUESTION = "What is 7 times 8?"
@@ -125,7 +126,7 @@ def test_a_call_that_the_user_stopped_is_asked_again_and_is_stopped_again_where_
 
     model = Known(answers("56"), pause=lambda request, position: 0.001 * (request.seed % 5))
     runner = Runner(plan(QUESTION, strategy="self_consistency", samples=3, model=model), stop)
-    stopped = tttlab.portal.portal().call(runner.run)
+    stopped = portal().call(runner.run)
     assert stopped.status == "stopped"
     again = think(known(), 3, replay="only")
     assert (again.status, again.id, [point.value for point in again.curve]) == (

@@ -12,6 +12,7 @@ import tttlab
 from tests.speaker import Speaker, answers, fault
 from tttlab.errors import RunFailed
 from tttlab.plan import plan
+from tttlab.portal import portal
 from tttlab.progress import CallEnded, Proposed
 from tttlab.runner import Runner
 from tttlab.strategies import strategy_class, strategy_names
@@ -134,7 +135,7 @@ def test_cancelling_it_at_any_await_leaves_complete_spans_and_no_running_call(na
     for turns in (0, 1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 28, 37, 50, 70, 100, 200):
         model = mixed()
         runner = Runner(plan(QUESTION, strategy=name, model=model))
-        ended[runner.run_id] = tttlab.portal.portal().call(_cancelled_after, runner, turns)
+        ended[runner.run_id] = portal().call(_cancelled_after, runner, turns)
         assert model.in_flight == 0
     connection = tttlab.connect()
     assert connection.execute("SELECT count(*) FROM spans WHERE NOT complete").fetchone() == (0,)
@@ -164,7 +165,7 @@ def test_a_stop_keeps_the_best_answer_and_leaves_nothing_running(name):
             runner.stop()
 
     runner = Runner(plan(QUESTION, strategy=name, model=model), stop_at_first_news)
-    run = tttlab.portal.portal().call(runner.run)
+    run = portal().call(runner.run)
     assert run.status in {"ok", "stopped"}
     assert model.in_flight == 0
 
