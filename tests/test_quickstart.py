@@ -117,7 +117,7 @@ def test_copied_with_its_bundle_it_runs_again_without_model_and_network(quicksta
     bundle = tmp_path / "elsewhere" / "quickstart"
     subprocess.run([command, "export", "--to", bundle], check=True, env=_environment(quickstart[0]))
     done = subprocess.run(
-        ["unshare", "-n", sys.executable, "-c", ONLY_LOOPBACK, command, "quickstart"],  # noqa: S607 - wherever it lies
+        ["unshare", "-n", sys.executable, "-c", ONLY_LOOPBACK, command, "quickstart"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -144,7 +144,7 @@ class Call:
         self._record = replay.find(self._identity, self._asked.seed, self._context.model_digest)
         if self._record is None:
             if replay.mode == "only":
-                raise replay.missing(self._identity, self._asked.seed, of_request(self._asked))
+                raise replay.missing(self._identity, of_request(self._asked))
             replay.begin_fresh()
 
     def _begin(self) -> None:

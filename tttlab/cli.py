@@ -166,23 +166,26 @@ def _compact(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
+    from tttlab.notebook.legible import counted
     from tttlab.recording import connect
     from tttlab.store.bundles import export_bundle
 
     bundle = export_bundle(connect(), options.runs, options.to)
     size = sum(path.stat().st_size for path in bundle.folder.glob("*.parquet"))
-    print(f"exported {len(bundle.runs)} runs to {bundle.folder} ({size / 1000:,.0f} kB)")
+    print(f"exported {counted(len(bundle.runs), 'run')} to {bundle.folder} ({size / 1000:,.0f} kB)")
     print(f"replay them with TTTLAB_TRACES={bundle.folder} TTTLAB_REPLAY=only, or %think_config in a notebook")
     return 0
 
 
 def _import(options: argparse.Namespace) -> int:
+    from tttlab.notebook.legible import counted
     from tttlab.options import store_folder
     from tttlab.store.bundles import import_bundle, read_bundle
 
     bundle = read_bundle(options.bundle)
     new = import_bundle(store_folder(), bundle)
-    print(f"imported {new} of {len(bundle.runs)} runs into {store_folder()}; it had the others already")
+    known = len(bundle.runs) - new
+    print(f"imported {counted(new, 'run')} into {store_folder()}" + (f"; {known} already there" if known else ""))
     return 0
 
 

@@ -65,10 +65,10 @@ class Replay:
         """The run that recorded a call."""
         return self._records.runs[call.run_id]
 
-    def missing(self, identity: CallIdentity, seed: int | None, asked: Mapping[str, Any]) -> MissingCall:
+    def missing(self, identity: CallIdentity, asked: Mapping[str, Any]) -> MissingCall:
         """The error of a call that is not recorded: what it asks, and how the nearest recorded one differs."""
         branch = f"branch {identity.branch!r}" if identity.branch else "the root"
-        what = f"call {identity.ordinal + 1} of its request in {branch} (seed {seed}) is not recorded"
+        what = f"call {identity.ordinal + 1} of its request in {branch} is not recorded"
         return MissingCall(
             f"{what}: {_difference(self._records.calls, identity, asked)}; to run it, use replay='reuse'"
         )

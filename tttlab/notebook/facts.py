@@ -72,7 +72,7 @@ def replayed(run: Run) -> str | None:
         return None
     new = 0 if run.new is None else run.new.tokens
     of, more = counted(run.usage.calls, "call"), counted(new, "new token")
-    return f"replayed {run.replayed} of {of}, {more} (--fresh samples again)"
+    return f"replayed {run.replayed} of {of}, {more} (--replay off samples again)"
 
 
 def asked(run: Run) -> list[str]:
