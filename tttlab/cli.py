@@ -1,4 +1,4 @@
-"""The command line: `tttlab quickstart`, `think`, `sql`, `export`, `import`, `compact`, `fetch`."""
+"""The command line: `tttlab quickstart`, `think`, `sql`, `export`, `import`, `send`, `collect` and others."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tttlab.errors import RunFailed, TttlabError
 from tttlab.options import MODES
+from tttlab.otlp_commands import add_otlp_commands
 
 if TYPE_CHECKING:
     from tttlab.notebook.watching import Follower
@@ -75,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     take_in = commands.add_parser("import", help="record the runs of a bundle here; twice is once")
     take_in.add_argument("bundle", type=Path, metavar="FOLDER")
     take_in.set_defaults(run=_import)
+
+    add_otlp_commands(commands)
 
     fetch = commands.add_parser("fetch", help="get the embedded model's weights, if they are missing")
     fetch.set_defaults(run=_fetch)

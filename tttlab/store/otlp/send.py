@@ -1,0 +1,177 @@
+"""Spans of the store sent to a collector over OTLP/HTTP: protobuf, with gzip, some hundred a request."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import unquote
+
+import duckdb
+import httpx
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from tttlab.errors import OptionError, StoreError
+from tttlab.store.otlp.encode import log_requests, trace_requests
+from tttlab.store.otlp.selection import Form, portions
+
+ENDPOINT = "http://127.0.0.1:4318"
+SECONDS = 60.0
+"""How long a host may take over one request."""
+PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds before each further try, where the host does not say how many."""
+_AGAIN = (429, 502, 503, 504)
+"""The answers after which OTLP lets a sender try again."""
+_LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent, and what came of it."""
+
+    spans: int = 0
+    tokens: int = 0
+    """As log records."""
+    open_spans: int = 0
+    """Had not ended and were left out: a collector that has a span takes no second one of its id."""
+    rejected: int = 0
+    said: tuple[str, ...] = ()
+    """The host's own words, each once."""
+
+
+def send(
+    connection: duckdb.DuckDBPyConnection,
+    runs: Sequence[str],
+    to: str | None = None,
+    form: Form | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Sent:
+    """Send the runs of these ids or beginnings of ids (none: all spans of the store).
+
+    `to` is the collector's address, with or without `/v1/traces`; else `OTEL_EXPORTER_OTLP_ENDPOINT` says it, else it
+    is `http://127.0.0.1:4318`. `OTEL_EXPORTER_OTLP_HEADERS` is sent along. Raises `OptionError` for an address that is
+    none, and `StoreError` with the host's words where it takes nothing.
+    """
+    base, form, sent = _base(to), form or Form(), Sent()
+    with httpx.Client(timeout=SECONDS, headers={**_headers_of_environment(), **(headers or {})}) as client:
+        host = _Host(client, base, pause)
+        for portion in portions(connection, runs, form):
+            ended = [row for row in portion.rows if row.end_ns is not None]
+            sent = replace(
+                sent,
+                spans=sent.spans + len(ended),
+                open_spans=sent.open_spans + len(portion.rows) - len(ended),
+            )
+            for request in trace_requests(ended):
+                host.post("traces", request.SerializeToString())
+            if form.tokens == "logs":
+                calls = [(row, tokens) for row, tokens in portion.calls() if row.end_ns is not None]
+                sent = replace(sent, tokens=sent.tokens + sum(len(tokens) for _, tokens in calls))
+                for records in log_requests(calls):
+                    host.post("logs", records.SerializeToString())
+    return replace(sent, rejected=host.rejected, said=tuple(host.said))
+
+
+@dataclass(slots=True)
+class _Host:
+    """Where it goes, and what it said."""
+
+    client: httpx.Client
+    base: str
+    pause: Callable[[float], None]
+    rejected: int = 0
+    said: dict[str, None] = field(default_factory=dict)
+
+    def post(self, signal: str, data: bytes) -> None:
+        url = f"{self.base}/v1/{signal}"
+        answer = self._answer(url, gzip.compress(data, 6))
+        if answer.status_code // 100 != 2:  # noqa: PLR2004 - HTTP's classes
+            raise StoreError(f"{url} answered {answer.status_code}: {words_of(answer)}")
+        self._note(signal, answer)
+
+    def _answer(self, url: str, data: bytes) -> httpx.Response:
+        headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
+        for number in range(len(PAUSES) + 1):
+            try:
+                answer = self.client.post(url, content=data, headers=headers)
+            except httpx.InvalidURL as error:
+                raise OptionError(f"{url} is no address: {error}") from None
+            except httpx.HTTPError as error:
+                raise StoreError(f"nothing could be sent to {url}: {error or type(error).__name__}") from error
+            if answer.status_code not in _AGAIN or number == len(PAUSES):
+                return answer
+            self.pause(_asked_pause(answer, PAUSES[number]))
+        raise AssertionError
+
+    def _note(self, signal: str, answer: httpx.Response) -> None:
+        """Take down what a host took only in part. One that answers otherwise than OTLP says took it."""
+        kind = ExportTraceServiceResponse if signal == "traces" else ExportLogsServiceResponse
+        response: Any = kind()
+        try:
+            if "json" in answer.headers.get("content-type", ""):
+                from google.protobuf.json_format import ParseDict
+
+                ParseDict(answer.json(), response, ignore_unknown_fields=True)
+            else:
+                response.ParseFromString(answer.content)
+        except Exception:  # noqa: BLE001 - whatever a host writes after "200"
+            return
+        partial = response.partial_success
+        self.rejected += partial.rejected_spans if signal == "traces" else partial.rejected_log_records
+        if partial.error_message:
+            self.said[partial.error_message] = None
+
+
+def words_of(answer: httpx.Response) -> str:
+    """What a host says to its refusal, in one line: the message of a protobuf `Status`, of JSON, or its text."""
+    if "protobuf" in answer.headers.get("content-type", ""):
+        status = Status()
+        try:
+            status.ParseFromString(answer.content)
+        except DecodeError:
+            status.message = ""
+        return _line(status.message) or answer.reason_phrase
+    try:
+        said = json.loads(answer.content)
+    except ValueError:
+        return _line(answer.text) or answer.reason_phrase
+    for key in ("error", "detail", "message"):  # An error may be an object that has a message.
+        if isinstance(said, dict) and said.get(key):
+            said = said[key]
+    return _line(said if isinstance(said, str) else json.dumps(said))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def _asked_pause(answer: httpx.Response, otherwise: float) -> float:
+    try:
+        return min(max(float(answer.headers["retry-after"]), 0.0), _LONGEST_PAUSE)
+    except (KeyError, ValueError):
+        return otherwise
+
+
+def _base(to: str | None) -> str:
+    address = (to or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or ENDPOINT).strip().rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        raise OptionError(f"{address!r} is no address to send to: write one such as {ENDPOINT}")
+    return address.removesuffix("/v1/traces")
+
+
+def _headers_of_environment() -> dict[str, str]:
+    headers = {}
+    for pair in os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "").split(","):
+        key, sign, value = pair.partition("=")
+        if sign and key.strip():
+            headers[unquote(key.strip())] = unquote(value.strip())
+    return headers
