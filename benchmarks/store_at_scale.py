@@ -45,7 +45,8 @@ QUESTIONS = {
     ),
     "the 20 highest entropy spikes": (
         "SELECT run_id, position, text, entropy_topk FROM tokens ORDER BY entropy_topk DESC NULLS LAST LIMIT 20",
-        """SELECT run_id, position, text, -list_sum(list_transform(top, lambda t: exp(t.logprob) * t.logprob)) AS entropy
+        """SELECT run_id, position, text,
+            -list_sum(list_transform(top, lambda t: exp(t.logprob) * t.logprob)) AS entropy
         FROM {tokens} ORDER BY entropy DESC NULLS LAST LIMIT 20""",
     ),
     "the text of one call": (

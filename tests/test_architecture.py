@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A module may import its own layer and those after it. A folder is one layer.
 LAYERS = [
-    ["quickstart", "otlp_commands", "cli"],
+    ["quickstart", "otlp_commands", "store_commands", "lake_commands", "run_page", "cli"],
     ["notebook"],
     ["charts"],
     ["experiments"],

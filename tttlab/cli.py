@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tttlab.errors import RunFailed, TttlabError
 from tttlab.options import MODES
 from tttlab.otlp_commands import add_otlp_commands
+from tttlab.store_commands import add_store_commands
 
 if TYPE_CHECKING:
     from tttlab.notebook.watching import Follower
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     take_in.set_defaults(run=_import)
 
     add_otlp_commands(commands)
+    add_store_commands(commands)
 
     fetch = commands.add_parser("fetch", help="get the embedded model's weights, if they are missing")
     fetch.set_defaults(run=_fetch)

@@ -1,7 +1,8 @@
 """Archives: DuckDB files that are published whole, by rename, and never written to again.
 
 An archive's name carries the size and the checksum of its bytes, so damage is known before any query meets it. Its
-table `sources` names the segments and archives that went into it, so a manifest that is lost can be made anew.
+table `sources` names the segments and archives that went into it, so a manifest that is lost can be made anew; its
+table `schema_steps` names the steps of the schema that it was made with.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from pathlib import Path
 
 import duckdb
 
+from tttlab.errors import StoreError
 from tttlab.store.checksums import checksum, is_unchanged
+from tttlab.store.layout import steps
 
 SOURCES_SQL = "CREATE TABLE sources (name VARCHAR)"
+STEPS_SQL = "CREATE TABLE schema_steps (number INTEGER, name VARCHAR, tttlab VARCHAR, taken TIMESTAMP)"
 CHECKED_BYTES = 256 * 2**20
 """Up to this size an archive is read through once a process, about 40 ms for 64 MB; of a larger one the size counts."""
 
 _SIZE_AND_CHECKSUM = re.compile(r"-(\d+)-([0-9a-f]{8})\.duckdb$")
+_versions: dict[Path, int] = {}
 
 
 def archive_folder(store: Path) -> Path:
@@ -68,6 +73,39 @@ def sources_of(path: Path) -> set[str]:
         return set()
     finally:
         connection.close()
+
+
+def schema_version(connection: duckdb.DuckDBPyConnection, alias: str) -> int:
+    """The version of the schema of an attached archive: the last step that it was made with. Raises `duckdb.Error`."""
+    try:
+        found = connection.execute(f"SELECT max(number) FROM {alias}.schema_steps").fetchone()
+    except duckdb.CatalogException:  # From before steps were recorded, when there was one.
+        return 1
+    return (found and found[0]) or 1
+
+
+def version_of(path: Path) -> int | None:
+    """The version of an archive's schema; None where it cannot be read. Each is opened once a process."""
+    if path not in _versions:
+        connection = duckdb.connect(config={"threads": 1})
+        try:
+            connection.execute(f"ATTACH {quoted(path)} AS archive (READ_ONLY)")
+            _versions[path] = schema_version(connection, "archive")
+        except duckdb.Error:
+            return None
+        finally:
+            connection.close()
+    return _versions[path]
+
+
+def refuse_newer(path: Path, version: int, newest: int | None = None) -> None:
+    """Raise `StoreError` for an archive whose schema is newer than `newest`, this tttlab's own unless given."""
+    newest = newest or steps()[-1].number
+    if version > newest:
+        raise StoreError(
+            f"the archive {path} was written by a newer tttlab (schema {version}, this one reads up to {newest}): "
+            "upgrade tttlab to read it"
+        )
 
 
 def quoted(value: str | Path) -> str:

@@ -22,6 +22,7 @@ from tttlab.store.segments import (
     make_seed,
     pattern,
     segment_folder,
+    segment_folders,
     segments,
 )
 
@@ -104,8 +105,10 @@ def _define(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manif
     attached = _attach(connection, folder, manifest, again=again)
     hidden = sorted({*manifest.segments, *set_aside_damaged(folder, manifest, again=again)})
     for kind in KINDS:
-        sources = [f"SELECT * FROM {alias}.stored_{kind}" for alias in attached]
-        sources.append(_live(folder, kind, hidden))
+        # An empty table first: it has all columns of the newest version, which earlier archives have not.
+        sources = [f"SELECT * FROM memory.nothing.stored_{kind}"]
+        sources += [f"SELECT * FROM {alias}.stored_{kind}" for alias in attached]
+        sources += _live(folder, kind, hidden)
         if bundled := bundle_source(folder.parent, kind):
             sources.append(f"SELECT * FROM {bundled}")
         rows = " UNION ALL BY NAME ".join(sources)
@@ -143,19 +146,23 @@ def _leave_out_archive(path: Path, reason: str) -> None:
     )
 
 
-def _live(folder: Path, kind: Kind, hidden: list[str]) -> str:
-    """A query over the segments that are there when it runs, those that an archive holds left out."""
-    here = segment_folder(folder, kind)
-    typed = f" REPLACE ({', '.join(f'{name}::JSON AS {name}' for name in JSON_COLUMNS)})" if kind == "spans" else ""
-    if here.is_dir():
+def _live(folder: Path, kind: Kind, hidden: list[str]) -> list[str]:
+    """Queries over the segments that are there when they run, those left out that an archive holds."""
+    if segment_folder(folder, kind).is_dir():
         with suppress(OSError):
             make_seed(folder, kind)
-    if is_seed(here / SEED, kind):
-        files = "*.parquet"
-    elif segments(folder, kind):
-        files = "[1-9]*.parquet"  # Segments begin with a time; the seed, which cannot be repaired here, does not.
-    else:
-        return f"SELECT * FROM memory.nothing.stored_{kind}"
+    there = {path.parent for path in segments(folder, kind)}
+    found = []
+    for here in segment_folders(folder, kind):
+        if is_seed(here / SEED, kind):
+            found.append(_segments_in(here, "*.parquet", kind, hidden))
+        elif here in there:  # Segments begin with a time; the seed, which cannot be repaired here, does not.
+            found.append(_segments_in(here, "[1-9]*.parquet", kind, hidden))
+    return found
+
+
+def _segments_in(here: Path, files: str, kind: Kind, hidden: list[str]) -> str:
+    typed = f" REPLACE ({', '.join(f'{name}::JSON AS {name}' for name in JSON_COLUMNS)})" if kind == "spans" else ""
     query = (
         f"SELECT * EXCLUDE (filename){typed} FROM read_parquet({quoted(f'{pattern(here)}/{files}')}, filename = true)"
     )

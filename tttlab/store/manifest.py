@@ -42,10 +42,11 @@ def manifest_path(store: Path) -> Path:
     return store / "manifest.json"
 
 
-def read_manifest(store: Path) -> Manifest:
+def read_manifest(store: Path, *, mend: bool = True) -> Manifest:
     """The manifest in force. Raises `StoreError` where a newer tttlab wrote the store, or it cannot be read.
 
-    A damaged one is set aside with a warning, and what the archives hold takes its place.
+    A damaged one is set aside with a warning, and what the archives hold takes its place; without `mend` nothing is
+    moved.
     """
     newer = [entry.name for entry in _entries(store / "segments") if _number(entry.name) > VERSION]
     # Listed before it is read: a store has a manifest before it has its first archive, so then it was lost.
@@ -58,11 +59,12 @@ def read_manifest(store: Path) -> Manifest:
     except FileNotFoundError:
         version, manifest = VERSION, Manifest()
         if archives and not newer:
-            manifest = _made_anew(store, archives, f"{path} is missing")
+            manifest = _made_anew(store, archives, f"{path} is missing", mend=mend)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         version, manifest = VERSION, Manifest()
         if not newer:
-            manifest = _made_anew(store, archives, f"{path} is damaged ({error}): {_set_aside(path)}")
+            aside = _set_aside(path) if mend else "it is left where it is"
+            manifest = _made_anew(store, archives, f"{path} is damaged ({error}): {aside}", mend=mend)
     except OSError as error:
         raise StoreError(f"{path} cannot be read ({error.strerror or error}): see to its permissions") from error
     if version > VERSION or newer:
@@ -139,7 +141,7 @@ def _set_aside(path: Path) -> str:
     return f"it was moved to {aside}"
 
 
-def _made_anew(store: Path, archives: list[str], what: str) -> Manifest:
+def _made_anew(store: Path, archives: list[str], what: str, *, mend: bool) -> Manifest:
     """The manifest that the archives themselves amount to. Its generation is above all that readers claim."""
     warnings.warn(f"{what}; which archives count is read from the archives, and nothing is lost", stacklevel=4)
     held: set[str] = set()
@@ -147,7 +149,7 @@ def _made_anew(store: Path, archives: list[str], what: str) -> Manifest:
         held |= sources_of(archive_folder(store) / name)
     now = time.time()
     return Manifest(
-        generation=max(_claimed(store), default=0) + 1,
+        generation=max(_claimed(store), default=0) + 1 if mend else 1,  # Asking clears away what the dead have left.
         archives=tuple(name for name in archives if name not in held),
         segments={name: now for name in sorted(held) if name.endswith(".parquet")},
         retired={name: now for name in archives if name in held},
@@ -171,7 +173,7 @@ class Lease:
             self._held = True
             self._path.write_text("0", encoding="ascii")  # An empty one, on a full disk, claims everything as well.
         except OSError:
-            # Where nothing can be claimed, what is replaced still stays for a while: see `compaction.KEPT_SECONDS`.
+            # Where nothing can be claimed, what is replaced still stays for a while: see `upkeep.KEPT_SECONDS`.
             if not self._held:
                 self._lock.release()
 

@@ -10,6 +10,7 @@ import re
 import secrets
 import time
 import zlib
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -33,8 +34,18 @@ _CHECKSUM = re.compile(r"-([0-9a-f]{8})\.parquet$")
 
 
 def segment_folder(store: Path, kind: Kind) -> Path:
-    """Where the segments of a kind lie."""
+    """Where the segments of a kind are written."""
     return store / "segments" / f"v{VERSION}" / kind
+
+
+def segment_folders(store: Path, kind: Kind) -> list[Path]:
+    """Where the segments of a kind lie: those of earlier versions first, which older processes may still write."""
+    return [store / "segments" / f"v{version}" / kind for version in range(1, VERSION + 1)]
+
+
+def segment_version(segment: Path) -> int:
+    """The version of the schema that a segment was written with, from the folder that it lies in."""
+    return int(segment.parent.parent.name.removeprefix("v"))
 
 
 class SegmentWriter:
@@ -84,7 +95,9 @@ def is_seed(path: Path, kind: Kind) -> bool:
         found = pq.read_table(pa.BufferReader(data))
     except (OSError, pa.ArrowException):
         return False
-    return bool(found.num_rows == 0 and found.schema.names == SCHEMAS[kind].names)
+    newest, names = SCHEMAS[kind].names, found.schema.names
+    earlier = segment_version(path) < VERSION and set(names) <= set(newest)
+    return bool(found.num_rows == 0 and (names == newest or earlier))
 
 
 @cache
@@ -110,11 +123,12 @@ def is_whole(segment: Path, *, again: bool = False) -> bool:
 
 def segments(store: Path, kind: Kind) -> list[Path]:
     """The published segments of a kind, oldest first, without the seed."""
-    try:
-        found = [Path(entry.path) for entry in os.scandir(segment_folder(store, kind))]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(path for path in found if path.suffix == ".parquet" and path.name != SEED)
+    found: list[Path] = []
+    for folder in segment_folders(store, kind):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found += [Path(entry.path) for entry in os.scandir(folder)]
+    published = [path for path in found if path.suffix == ".parquet" and path.name != SEED]
+    return sorted(published, key=lambda path: path.name)
 
 
 def pattern(path: Path) -> str:
