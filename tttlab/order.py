@@ -63,6 +63,8 @@ class RecordedOrder:
         self._time_is_up = time_is_up
         self._waiting: list[_Waiting] = []
         self._stuck: list[tuple[Moment, asyncio.Future[None]]] = []
+        self._let: set[asyncio.Future[None]] = set()
+        """Of the moments that may go on and have not done so yet: nobody passes them by."""
         self._asked = 0
         self._busy = 0
         self._pump: asyncio.Task[None] | None = None
@@ -74,15 +76,18 @@ class RecordedOrder:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if moment.kind != "came":
             self._stuck.append((moment, future))
-        elif moment.number > self._counter.value + 1:
-            heappush(self._waiting, (moment.number, self._asked, moment, future))
         else:
-            future.set_result(None)
+            heappush(self._waiting, (moment.number, self._asked, moment, future))
+            self._happened()
         if not future.done() and (self._pump is None or self._pump.done()):
             self._pump = asyncio.create_task(self._keep_going(), name="tttlab-replay")
-        await future
-        with self.busy():
-            await self._passing(moment)
+        try:
+            await future
+            with self.busy():
+                await self._passing(moment)
+        finally:
+            # What follows it in this task is counted before anything else runs.
+            self._let.discard(future)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -94,11 +99,16 @@ class RecordedOrder:
             self._busy -= 1
 
     def _happened(self) -> None:
-        while self._waiting and (self._waiting[0][3].done() or self._waiting[0][0] <= self._counter.value + 1):
-            future = heappop(self._waiting)[3]
-            if not future.done():
-                future.set_result(None)
+        while self._waiting and not self._let:
+            if not self._waiting[0][3].done() and self._waiting[0][0] > self._counter.value + 1:
                 return
+            self._let_first()
+
+    def _let_first(self) -> None:
+        future = heappop(self._waiting)[3]
+        if not future.done():
+            self._let.add(future)
+            future.set_result(None)
 
     async def _keep_going(self) -> None:
         while True:
@@ -108,11 +118,11 @@ class RecordedOrder:
                 heappop(self._waiting)
             first_cut = min((moment.number for moment, _ in self._stuck if moment.kind == "spent"), default=None)
             if self._waiting and (first_cut is None or self._waiting[0][0] < first_cut):
-                heappop(self._waiting)[3].set_result(None)
+                self._let_first()
             elif first_cut is not None and self._time_is_up():
                 continue
             elif self._waiting:
-                heappop(self._waiting)[3].set_result(None)
+                self._let_first()
             elif self._stuck:
                 for _, future in self._stuck:
                     future.set_result(None)

@@ -53,9 +53,9 @@ class Replay:
     def find(self, identity: CallIdentity, seed: int | None, model_digest: str | None) -> RecordedCall | None:
         """The record of this call, if it can serve; from the run that this one repeats, if it does, else the latest."""
         found = self._records.by_identity.get((identity, seed or 0), ())
-        usable = [call for call in found if self._serves(call, model_digest)]
+        usable = [call for call in reversed(found) if self._serves(call, model_digest)]
         own = [call for call in usable if self.base and call.run_id == self.base.run_id]
-        return (own or usable)[-1] if usable else None
+        return next((call for call in (*own, *usable) if self._records.is_whole(call)), None)
 
     def close(self) -> None:
         """Nothing more is asked of the record."""
@@ -98,8 +98,6 @@ class Replay:
         await self.order.turn(Moment(call.ended, seconds))
         if call.status != "ok" or call.finish is None:
             raise CallError(call.error or "the recorded call failed")
-        if not call.reports:
-            yield UsageUpdate(call.usage)
         yield call.finish
 
     def stand_in(self, model: str, load: Callable[[], Model]) -> Model | None:
@@ -114,7 +112,7 @@ class Replay:
         """How this program ended when it was run there before. Raises `MissingCall` where only that may be told."""
         number = self._programs[branch, arguments]
         self._programs[branch, arguments] += 1
-        runs = [self.base.run_id] if self.base else sorted(self._records.runs, reverse=True)
+        runs = [self.base.run_id] if self.base else reversed(self._records.runs)
         for run_id in runs:
             recorded = self._records.programs.get((run_id, branch, arguments), ())
             if number < len(recorded):
@@ -147,7 +145,7 @@ class Replay:
             return f"it ended as {status}, and {base.run_id} as {base.status}"
         recorded = self._records.answers(base.run_id)
         same = len(recorded) == len(answers) and all(
-            value == answer.value and _close(confidence, answer.confidence)
+            value == _stored(answer.value) and _close(confidence, answer.confidence)
             for (value, confidence), answer in zip(recorded, answers, strict=True)
         )
         return None if same else f"from the same calls it proposed other answers than {base.run_id}"
@@ -162,13 +160,21 @@ class Replay:
         }
 
     def _serves(self, call: RecordedCall, model_digest: str | None) -> bool:
-        if None not in (model_digest, call.model_digest) and model_digest != call.model_digest:
+        if not self._is_of(call, model_digest):
             return False
-        if call.status == "ok":
-            return True
-        # What was cut or failed serves the same run only; and where it can be had whole now, not what the user cut.
         of_base = self.base is not None and call.run_id == self.base.run_id
+        if call.status == "ok":
+            return of_base or not _is_shortened(call)
+        # What was cut or failed serves the same run only; and where it can be had whole now, not what the user cut.
         return of_base and (self.mode == "only" or (call.status == "cancelled" and call.cancelled_by != "user"))
+
+    def _is_of(self, call: RecordedCall, model_digest: str | None) -> bool:
+        """Whether a model of these weights gave it; where either says none, it is where nothing else may answer."""
+        run = self.run_of(call)
+        recorded = call.model_digest or (run.model_digest if call.model == run.plan["model"] else None)
+        if recorded is None and model_digest is not None:
+            return self.mode == "only"
+        return model_digest in (None, recorded)
 
     def _seconds(self, call: RecordedCall, time_ns: int) -> float:
         return max(0.0, (time_ns - self._records.runs[call.run_id].start_ns) / 1e9)
@@ -194,8 +200,18 @@ def stand_in(records: Records, name: str, load: Callable[[], Model] | None) -> S
 
 
 def _base(records: Records, mode: Mode, plan: Mapping[str, Any]) -> RecordedRun | None:
-    same = [run for run in records.runs.values() if run.plan == plan and (run.status in ENDED or mode == "only")]
-    return max(same, key=lambda run: run.run_id, default=None)
+    same = [run for run in records.runs.values() if run.plan == plan]
+    whole = [run for run in same if run.status in ENDED]
+    return next(reversed(whole or (same if mode == "only" else [])), None)
+
+
+def _is_shortened(call: RecordedCall) -> bool:
+    """Whether it ended at a length below the one that was asked for: a budget caps what is sent, and may not be spent.
+
+    So may it be where a host counts pieces of text, and says at no time how many tokens they are.
+    """
+    asked = call.attributes.get(names.REQUEST_MAX_TOKENS)
+    return call.finish is not None and call.finish.reason == "length" and call.usage.output_tokens < (asked or 0)
 
 
 def _plain(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,7 +222,15 @@ def _plain(plan: Mapping[str, Any]) -> dict[str, Any]:
     return read
 
 
+def _stored(value: str | None) -> str | None:
+    from tttlab.store.columns import storable
+
+    return None if value is None else storable(value)
+
+
 def _close(a: float | None, b: float | None) -> bool:
+    if a is not None and b is not None and math.isnan(a) and math.isnan(b):
+        return True
     # Log-probabilities are stored in single precision, and confidences are computed from them.
     return a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-6))
 
@@ -221,6 +245,8 @@ def _not_cut(call: RecordedCall) -> ReplayDiffers:
 
 def _difference(calls: Sequence[RecordedCall], identity: CallIdentity, asked: Mapping[str, Any]) -> str:
     same = [call for call in calls if call.identity.digest == identity.digest]
+    if unfit := [call for call in same if call.identity == identity]:
+        return f"{unfit[-1].run_id} has it, but cut, failed, of other weights, or without all its tokens"
     here = [call.identity.ordinal for call in same if call.identity.branch == identity.branch]
     if here:
         recorded = sorted({ordinal + 1 for ordinal in here})

@@ -98,6 +98,14 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(tmp_path):
     assert (tmp_path / "mine" / "notes.txt").read_text() == "dear"
 
 
+def test_a_file_is_not_replaced_by_a_bundle(tmp_path):
+    think()
+    (tmp_path / "mine").write_text("dear")
+    with pytest.raises(StoreError, match="is there already and is no bundle"):
+        export_bundle(tttlab.connect(), [], tmp_path / "mine")
+    assert (tmp_path / "mine").read_text() == "dear"
+
+
 def test_a_run_that_there_is_not_is_told_with_the_nearest(tmp_path):
     run = think()
     with pytest.raises(StoreError, match=rf"no run '{run.id}x'; did you mean '{run.id}'"):
@@ -130,6 +138,11 @@ def break_off(bundle):
     manifest.write_text(manifest.read_text()[:40])
 
 
+def mistype(bundle):
+    manifest = bundle.folder / "bundle.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"files": [3]}))
+
+
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
@@ -138,6 +151,7 @@ def break_off(bundle):
         (lose, "is not whole: spans.parquet"),
         (age, "format 99 and this tttlab reads up to 1: upgrade"),
         (break_off, "bundle.json is damaged"),
+        (mistype, "bundle.json is damaged"),
     ],
 )
 def test_a_bundle_that_is_not_whole_is_refused_and_nothing_of_it_is_used(bundle, tmp_path, harm, said):

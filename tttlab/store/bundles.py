@@ -58,7 +58,7 @@ def read_bundle(folder: Path) -> Bundle:
     """
     try:
         said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        written, files, runs = said["format"], said["files"], said["runs"]
+        written, files, runs = int(said["format"]), dict(said["files"]), list(said["runs"])
     except FileNotFoundError:
         raise StoreError(f"{folder} is no bundle: it has no {MANIFEST}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -78,7 +78,7 @@ def export_bundle(connection: duckdb.DuckDBPyConnection, runs: Sequence[str], ta
 
     A bundle that is there is replaced. Raises `StoreError` for an id that there is not, and where it cannot be written.
     """
-    if target.exists() and not is_bundle(target) and any(target.iterdir()):
+    if target.exists() and not is_bundle(target) and (not target.is_dir() or any(target.iterdir())):
         raise StoreError(f"{target} is there already and is no bundle: choose another folder")
     chosen = chosen_runs(connection, runs)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")

@@ -25,7 +25,7 @@ _RUNS = """
 SELECT run_id, trace_id, span_key, status, strategy, model, start_ns, end_ns, calls, attributes FROM stored_spans
 WHERE operation = 'invoke_workflow' AND end_ns IS NOT NULL AND seed = $seed
     AND attributes ->> '$."tttlab.problem.prompt"' = $prompt
-ORDER BY run_id
+ORDER BY start_ns, run_id
 """
 _CALLS = """
 SELECT run_id, span_key, digest, branch, ordinal, seed, status, cancelled_by, status_message, finish_reason,
@@ -62,6 +62,7 @@ class RecordedRun:
     plan: Mapping[str, Any]
     """What makes another run the same run: see `tttlab.replay.fingerprint`."""
     model_facts: Mapping[str, Any]
+    model_digest: str | None
     calls: int
 
 
@@ -78,8 +79,11 @@ class RecordedCall:
     error: str | None
     finish: Finish | None
     usage: Usage
-    reports: Sequence[Sequence[int]]
-    """The host's own counts: (number in the run, deltas before it, prompt, cached, output, thinking)."""
+    reports: Sequence[Sequence[int]] | None
+    """The host's own counts: (number in the run, deltas before it, prompt, cached, output, thinking).
+
+    None in what was recorded before they were noted.
+    """
     start_ns: int
     end_ns: int
     delivered: int | None
@@ -102,10 +106,14 @@ class Records:
         self.calls: list[RecordedCall] = []
         if not store.is_dir() and not is_bundle(store.parent):
             return
-        rows = self._ask(_RUNS, {"prompt": prompt, "seed": seed})
+        from tttlab.store.columns import storable
+
+        rows = self._ask(_RUNS, {"prompt": storable(prompt), "seed": seed})
         self.runs = {row["run_id"]: _run(row) for row in rows}
         if self.runs:
-            self.calls = [_call(row) for row in self._ask(_CALLS, {"runs": list(self.runs)})]
+            place = {run_id: index for index, run_id in enumerate(self.runs)}
+            calls = [_call(row) for row in self._ask(_CALLS, {"runs": list(self.runs)})]
+            self.calls = sorted(calls, key=lambda call: place[call.run_id])
 
     @cached_property
     def programs(self) -> Mapping[tuple[str, str, str], Sequence[Ran]]:
@@ -121,7 +129,7 @@ class Records:
     def by_identity(self) -> Mapping[tuple[CallIdentity, int], Sequence[RecordedCall]]:
         """The calls of an identity and a seed, the latest run's last."""
         found: dict[tuple[CallIdentity, int], list[RecordedCall]] = {}
-        for call in sorted(self.calls, key=lambda each: each.run_id):
+        for call in self.calls:
             found.setdefault((call.identity, call.seed), []).append(call)
         return found
 
@@ -131,11 +139,9 @@ class Records:
 
     def events(self, call: RecordedCall) -> Iterator[Ranked]:
         """What a call streamed, in order, and the host's counts between."""
-        if call.run_id not in self._events:
-            self._read_tokens(call.run_id)
-        deltas = self._events[call.run_id].get(call.span_key, [])
+        deltas = self._deltas(call)
         sequences = self._sequences.get(call.span_key, [])
-        reports = list(call.reports)
+        reports = _guessed(call, len(deltas)) if call.reports is None else list(call.reports)
         for position in range(len(deltas) + 1):
             while reports and reports[0][1] <= position:
                 number, _, prompt, cached, output, thinking = reports.pop(0)
@@ -145,6 +151,21 @@ class Records:
                 yield number, UsageUpdate(counted)
             if position < len(deltas):
                 yield sequences[position], deltas[position]
+
+    def is_whole(self, call: RecordedCall) -> bool:
+        """Whether the tokens of the call are all there: those of a file that was damaged are not."""
+        [said] = call.attributes.get(names.OUTPUT_MESSAGES) or [{"parts": ()}]
+        lengths = {"reasoning": 0, "text": 0} | {part["type"]: _length(part["content"]) for part in said["parts"]}
+        texts: dict[str, list[str]] = {"thinking": [], "answer": []}
+        for delta in self._deltas(call):
+            texts["thinking" if delta.channel == "thinking" else "answer"].append(delta.text)
+        found = {channel: _length("".join(parts)) for channel, parts in texts.items()}
+        return found == {"thinking": lengths["reasoning"], "answer": lengths["text"]}
+
+    def _deltas(self, call: RecordedCall) -> list[Delta]:
+        if call.run_id not in self._events:
+            self._read_tokens(call.run_id)
+        return self._events[call.run_id].get(call.span_key, [])
 
     def _read_tokens(self, run_id: str) -> None:
         calls: dict[int, list[Delta]] = {}
@@ -188,6 +209,7 @@ def _run(row: Mapping[str, Any]) -> RecordedRun:
             "problem": said.get(names.PROBLEM_ID),
         },
         model_facts=said.get(names.MODEL_FACTS) or {},
+        model_digest=(said.get(names.MODEL_IDENTITY) or {}).get("digest"),
         calls=row["calls"] or 0,
     )
 
@@ -210,7 +232,7 @@ def _call(row: Mapping[str, Any]) -> RecordedCall:
         error=row["status_message"],
         finish=_finish(row, said),
         usage=usage,
-        reports=json.loads(said.get(names.USAGE_REPORTS) or "[]"),
+        reports=json.loads(said[names.USAGE_REPORTS]) if names.USAGE_REPORTS in said else None,
         start_ns=row["start_ns"],
         end_ns=row["end_ns"],
         delivered=row["sequence"],
@@ -219,6 +241,19 @@ def _call(row: Mapping[str, Any]) -> RecordedCall:
         model_digest=said.get(names.MODEL_DIGEST),
         attributes=said,
     )
+
+
+def _guessed(call: RecordedCall, deltas: int) -> list[tuple[int, ...]]:
+    """Counts for a call of which none were noted: its prompt first, the rest at its end."""
+    usage = call.usage
+    first = (0, 0, usage.prompt_tokens, usage.cached_tokens, 0, 0)
+    last = (0, deltas, usage.prompt_tokens, usage.cached_tokens, usage.output_tokens, usage.thinking_tokens)
+    return [first, last] if call.status == "ok" else [first]
+
+
+def _length(text: str) -> int:
+    # In UTF-16: a character whose halves came in two tokens is one in the whole and two there.
+    return len(text.encode("utf-16-le", "surrogatepass"))
 
 
 def _finish(row: Mapping[str, Any], said: Mapping[str, Any]) -> Finish | None:

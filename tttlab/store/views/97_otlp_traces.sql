@@ -1,7 +1,7 @@
 -- The spans that have ended, under the names and types of the DuckDB extension `otlp` (its `read_otlp_traces`).
 CREATE VIEW otlp_traces AS
 SELECT
-    make_timestamp_ns(start_ns)::TIMESTAMP_MS AS "timestamp",                   -- UTC, milliseconds
+    make_timestamp(start_ns // 1000)::TIMESTAMP_MS AS "timestamp",              -- UTC, milliseconds
     end_ns AS end_timestamp,                         -- nanoseconds since 1970
     end_ns - start_ns AS duration,                   -- nanoseconds
     trace_id,                                        -- 32 hex digits
