@@ -1,14 +1,20 @@
 """What a replay serves, says, and leaves alone. Every strategy is in `tests/strategies/test_replay.py`."""
 
+import asyncio
+import time
+
+import anyio
 import pytest
 
 import tttlab
 from tests.speaker import Speaker, answers, fault
 from tttlab import ScriptedModel
 from tttlab.errors import OptionError, RunFailed
+from tttlab.events import Finish, TokenDelta, UsageUpdate
 from tttlab.plan import plan
 from tttlab.portal import portal
 from tttlab.runner import Runner
+from tttlab.types import CodeLimits, Price, Usage
 
 QUESTION = "What is 7 times 8?"
 
@@ -123,7 +129,6 @@ def test_a_call_that_the_user_stopped_is_asked_again_and_is_stopped_again_where_
         if type(event).__name__ == "CallEnded":
             runner.stop()
 
-
     model = Known(answers("56"), pause=lambda request, position: 0.001 * (request.seed % 5))
     runner = Runner(plan(QUESTION, strategy="self_consistency", samples=3, model=model), stop)
     stopped = portal().call(runner.run)
@@ -215,3 +220,180 @@ def test_a_second_model_that_is_known_from_its_record_is_not_loaded_either(monke
     assert (first.answer, loaded) == ("56 and 58", [1])
     again = tttlab.think(QUESTION, strategy=asks_another, model=known(), replay="only")
     assert (again.id, again.answer, loaded) == (first.id, first.answer, [1])
+
+
+class Batch(Known):
+    """Streams that advance together, step by step, as in one engine's batch."""
+
+    steps = 3
+
+    async def stream(self, request):
+        yield UsageUpdate(Usage(prompt_tokens=3))
+        for position in range(1 + request.seed % self.steps):
+            self.turn = getattr(self, "turn", None) or asyncio.Event()
+            asyncio.get_running_loop().call_later(0.005, self.step, self.turn)
+            await self.turn.wait()
+            yield TokenDelta(f" {request.seed}", time.time_ns(), position)
+        yield Finish("stop")
+
+    def step(self, turn):
+        if self.turn is turn:
+            self.turn = None
+        turn.set()
+
+
+@pytest.mark.parametrize("enough", [2, 8])
+def test_samples_that_end_in_one_step_come_in_the_recorded_order(enough):
+    async def race(problem, think):
+        seen = []
+        async with think.sample(problem.prompt, n=8, order="finished") as samples:
+            async for sample in samples:
+                seen.append(sample.text)
+                think.propose(" ".join(seen))
+                if len(seen) == enough:
+                    break
+
+    for seed in range(4):
+        first = tttlab.think(QUESTION, strategy=race, model=Batch(), seed=seed, replay="reuse")
+        again = tttlab.think(QUESTION, strategy=race, model=Batch(), seed=seed, replay="only")
+        assert (again.id, again.answer) == (first.id, first.answer)
+
+
+def test_what_a_strategy_declared_to_be_thinking_does_not_serve_one_that_does_not():
+    async def asks(problem, think, *, channel=None):
+        [said] = await think.complete(problem.prompt, channel=channel)
+        return think.propose(f"{said.thinking}|{said.text}")
+
+    tttlab.think(QUESTION, strategy=asks, channel="thinking", model=known(), replay="reuse")
+    assert tttlab.think(QUESTION, strategy=asks, model=known(), replay="reuse").answer == "|The answer is 56"
+
+
+class Queued(Known):
+    """Its count of the prompt comes a moment after the call has begun."""
+
+    async def stream(self, request):
+        await asyncio.sleep(0.005)
+        async for event in super().stream(request):
+            yield event
+
+
+def test_what_a_cut_call_had_spent_is_spent_in_the_replay():
+    def model():
+        return Queued(lambda request: "The answer is 56", prompt_tokens=38)
+
+    first = think(model(), 5, budget="60 tokens")
+    again = think(model(), 5, budget="60 tokens", replay="only")
+    assert (again.id, again.usage) == (first.id, first.usage)
+
+
+def test_a_strategy_that_goes_on_where_it_was_cut_is_run_again_with_whole_calls():
+    most = 1
+
+    async def mine(problem, think):
+        async with think.sample(problem.prompt, n=3) as samples:
+            seen = 0
+            async for sample in samples:
+                seen += 1
+                think.propose(f"{seen}: {problem.extract(sample.text)}")
+                if seen == most:
+                    break
+
+    held = {}
+    first = Known(lambda request: "The answer is 56", pause=lambda r, p: held.setdefault(r.seed, 0.3 if held else 0.0))
+    assert tttlab.think(QUESTION, strategy=mine, model=first, replay="reuse").answer == "1: 56"
+    most = 3
+    model = Known(lambda request: "The answer is 56")
+    run = tttlab.think(QUESTION, strategy=mine, model=model, replay="reuse")
+    assert (run.status, run.answer, run.replayed, model.started) == ("ok", "3: 56", 1, 2)
+
+
+def test_a_strategys_own_timeout_is_run_again():
+    async def mine(problem, think):
+        with anyio.move_on_after(0.1):
+            await think.complete(problem.prompt)
+            return think.propose("in time")
+        return think.propose("late")
+
+    slow = Known(lambda request: "The answer is 56", pause=lambda request, position: 0.2)
+    assert tttlab.think(QUESTION, strategy=mine, model=slow, replay="reuse").answer == "late"
+    assert tttlab.think(QUESTION, strategy=mine, model=known(), replay="reuse").answer == "in time"
+
+
+def test_a_budget_of_time_that_ended_between_calls_ends_there_again():
+    async def mine(problem, think):
+        await think.complete(problem.prompt)
+        think.propose("one")
+        await asyncio.sleep(0.3)
+        await think.complete(problem.prompt + " Again?")
+        think.propose("two")
+
+    first = tttlab.think(QUESTION, strategy=mine, model=known(), budget="0.1 s", replay="reuse")
+    assert (first.status, first.answer) == ("budget", "one")
+    for mode in ("reuse", "only"):
+        model = known()
+        again = tttlab.think(QUESTION, strategy=mine, model=model, budget="0.1 s", replay=mode)
+        assert (again.id, again.status, again.answer, model.started) == (first.id, "budget", "one", 0)
+
+
+def test_a_budget_of_time_that_ended_in_a_program_ends_there_again():
+    async def mine(problem, think):
+        await think.complete(problem.prompt)
+        think.propose("before")
+        ran = await think.run_code("import time; time.sleep(30)")
+        think.propose(f"after {ran.outcome}")
+
+    options = {"strategy": mine, "budget": "1 s", "allow_code": True}
+    first = tttlab.think(QUESTION, model=known(), replay="reuse", **options)
+    assert (first.status, first.answer) == ("budget", "before")
+    again = tttlab.think(QUESTION, model=known(), replay="only", **options)
+    assert (again.id, again.status, again.answer) == (first.id, "budget", "before")
+
+
+def test_a_program_within_other_limits_is_another_program():
+    async def mine(problem, think, *, seconds=0.5):
+        ran = await think.run_code("import time; time.sleep(1.5)", limits=CodeLimits(seconds=seconds))
+        return think.propose(ran.outcome)
+
+    options = {"strategy": mine, "model": known(), "allow_code": True, "replay": "reuse"}
+    assert tttlab.think(QUESTION, seconds=0.5, **options).answer == "timeout"
+    assert tttlab.think(QUESTION, seconds=20.0, **options).answer == "ok"
+
+
+def test_an_inner_model_object_that_does_not_say_what_it_is_is_always_asked():
+    async def mine(problem, think, *, inner):
+        await think.complete(problem.prompt)
+        [said] = await think.complete(problem.prompt, model=inner)
+        return think.propose(said.text)
+
+    answered = [
+        tttlab.think(
+            QUESTION, strategy=mine, inner=Speaker(f"It is {number}", name="inner"), model=known(), replay="reuse"
+        ).answer
+        for number in (1, 2)
+    ]
+    assert answered == ["It is 1", "It is 2"]
+
+
+def test_a_price_is_recorded_with_the_model(monkeypatch):
+    from tttlab import models
+
+    priced = Speaker(answers("56"), name="speaker", price=Price(prompt=1.0, output=2.0))
+    monkeypatch.setitem(models.NAMES, "speaker", lambda: priced)
+    first = think("speaker", 2, replay="reuse", budget="$1")
+    again = think("speaker", 2, replay="only", budget="$1")
+    assert again.usage.dollars == first.usage.dollars == pytest.approx(first.usage.dollars)
+    assert first.usage.dollars > 0
+
+
+def test_a_replay_that_is_interrupted_is_no_run():
+    run = think(known(), 3, replay="reuse")
+    runner = Runner(plan(QUESTION, strategy="self_consistency", samples=3, model=known(), replay="reuse", pace=0.0001))
+    runner.stop()
+    assert portal().call(runner.run).status == "stopped"
+    assert asked("SELECT run_id FROM runs") == [(run.id,)]
+
+
+@pytest.mark.parametrize("seed", [True, 1.5, 2**63, "1"])
+def test_a_seed_that_is_none_is_told(seed):
+    with pytest.raises(OptionError, match="a seed is a whole number"):
+        think(known(), seed=seed)

@@ -20,7 +20,7 @@ from tttlab.protocols import Model, Watch
 from tttlab.tracing import names
 from tttlab.tracing.attributes import extractor_label, of_request, of_stream
 from tttlab.tracing.recorder import Recorder, mark_error, set_known, span_id_of
-from tttlab.types import CallIdentity, Channel, Completion, Price, Problem, Request
+from tttlab.types import CallIdentity, Channel, Completion, Price, Problem, Request, Usage
 
 if TYPE_CHECKING:
     from tttlab.replay import Replay
@@ -43,6 +43,8 @@ class CallContext:
     model_digest: str | None = None
     model_facts: Mapping[str, Any] | None = None
     """Of another model than the run's, whose facts stand with the run."""
+    reusable: bool = True
+    """Whether what is recorded of this model may serve: an object that does not say what it is may have changed."""
     replay: Replay | None = None
 
 
@@ -91,9 +93,15 @@ class Call:
 
         Raises `CallError` where it fails, `BudgetExhausted` where it may not start.
         """
+        replay = self._context.replay if self._context.reusable else None
+        if replay is not None:
+            self._record = replay.find(self._identity, self._asked.seed, self._context.model_digest, self._channel)
+            if self._record is None and replay.ends_here(self._identity, self._asked.seed):
+                await anyio.sleep_forever()
         # A call that may not start, or is cancelled before it does, has no span: nothing was asked.
         self._meter.start_call()
-        self._find_record()
+        if self._record is None and self._context.replay is not None:
+            self._context.replay.begin_fresh(self._identity, of_request(self._asked))
         self._begin()
         buffer = self._context.recorder.journal.token_buffer(self._context.run_id, self.span_id)
         status, given = "failed", False
@@ -115,6 +123,11 @@ class Call:
                 self.discard()
         return completion
 
+    @property
+    def record(self) -> RecordedCall | None:
+        """What serves it; None before it began, and where nothing does."""
+        return self._record
+
     async def turn_to_deliver(self) -> None:
         """In a replay: wait until all has happened that had happened before the strategy was given this call."""
         if self._context.replay and self._record:
@@ -132,20 +145,20 @@ class Call:
             self._span.end(self._ended_ns)
 
     def _cancelled(self, by: str) -> str:
+        self._charge_rest()
         self._span.set_status(Status(StatusCode.ERROR, f"cancelled by {by}"))
         self._span.set_attribute(names.CALL_CANCELLED_BY, by)
         return "cancelled"
 
-    def _find_record(self) -> None:
-        """Whether the call is served from its record. Raises `MissingCall` where only that may be."""
-        replay = self._context.replay
-        if replay is None:
+    def _charge_rest(self) -> None:
+        """Charge what the host had counted by the time a budget cut the call: it was spent, if nobody waits for it."""
+        if self._record is None or not self._record.reports or not self._meter.stopping:
             return
-        self._record = replay.find(self._identity, self._asked.seed, self._context.model_digest)
-        if self._record is None:
-            if replay.mode == "only":
-                raise replay.missing(self._identity, of_request(self._asked))
-            replay.begin_fresh()
+        prompt, cached, output, thinking = self._record.reports[-1][2:]
+        counted = Usage(prompt_tokens=prompt, cached_tokens=cached, output_tokens=output, thinking_tokens=thinking)
+        self._fold.add(UsageUpdate(counted))
+        self._charge()
+        self._report()
 
     def _begin(self) -> None:
         context, identity, record = self._context, self._identity, self._record

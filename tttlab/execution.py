@@ -6,6 +6,8 @@ import json
 from contextlib import nullcontext
 from dataclasses import asdict
 
+import anyio
+
 from tttlab.branches import Place
 from tttlab.call import CallContext
 from tttlab.sandbox import run_program
@@ -23,7 +25,7 @@ async def run_traced(context: CallContext, place: Place, code: str, stdin: str, 
     """
     arguments = json.dumps({"code": code, **({"stdin": stdin} if stdin else {})})
     replay = context.replay
-    recorded = replay.find_program(place.branch.path, arguments) if replay else None
+    recorded = replay.find_program(place.branch.path, arguments, limits) if replay else None
     opening = {
         names.OPERATION: names.OPERATION_TOOL,
         names.TOOL_NAME: TOOL,
@@ -38,6 +40,10 @@ async def run_traced(context: CallContext, place: Place, code: str, stdin: str, 
         if recorded is not None:
             ran = recorded
         else:
+            if replay is not None:
+                if replay.ends_here():
+                    await anyio.sleep_forever()
+                replay.begin_program()
             with replay.order.busy() if replay else nullcontext():
                 ran = await run_program(code, stdin=stdin, limits=limits)
         set_known(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -62,11 +63,12 @@ class Plan:
             "problem": self.problem.id,
         }
 
-    def replaying(self) -> Replay | None:
+    def replaying(self, *, whole_only: bool = False) -> Replay | None:
         """What serves one run of this plan from the record; None where nothing does."""
         if self.records is None:
             return None
-        return Replay(self.records, cast("Mode", self.replay), self.identity(), pace=self.pace)
+        mode = cast("Mode", self.replay)
+        return Replay(self.records, mode, self.identity(), pace=self.pace, whole_only=whole_only)
 
 
 def plan(  # noqa: PLR0913 - every option by its name
@@ -97,28 +99,32 @@ def plan(  # noqa: PLR0913 - every option by its name
         raise OptionError(f"a pace of {pace!r} is none: 1 keeps the recorded times, 10 is ten times as fast")
     chosen = resolve_strategy(strategy if strategy is not None else options["strategy"].value, parameters)
     limits = Budget.of(budget)
-    records = None if mode == "off" else _records(problem.prompt, seed)
-    found = _model(model if model is not None else options["model"].value, records, mode, seed)
-    planned = Plan(
-        problem=problem,
-        strategy=chosen,
-        model=found,
-        budget=limits,
-        seed=seed,
-        store=store_folder(),
-        sources={
-            **{name: _told(option) for name, option in options.items()},
-            "strategy": _told(options["strategy"], name_of(chosen)),
-            "model": _told(options["model"], found.name),
-        },
-        # Where only what is recorded is served, no program runs.
-        allow_code=options["allow_code"].value == "true" or mode == "only",
-        replay=mode,
-        pace=pace,
-        records=records if records is not None and (mode == "only" or _is_known(model, found)) else None,
-    )
-    require_price(limits, found.name, priced=planned.price is not None)
-    require_abilities(chosen, found, allow_code=planned.allow_code)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not -(2**63) <= seed < 2**63:
+        raise OptionError(f"a seed is a whole number of at most 63 bits, not {seed!r:.40}")
+    with _records(mode, problem.prompt, seed) as records:
+        found = _model(model if model is not None else options["model"].value, records, mode, seed)
+        planned = Plan(
+            problem=problem,
+            strategy=chosen,
+            model=found,
+            budget=limits,
+            seed=seed,
+            store=store_folder(),
+            sources={
+                **{name: _told(option) for name, option in options.items()},
+                "strategy": _told(options["strategy"], name_of(chosen)),
+                "model": _told(options["model"], found.name),
+            },
+            # Where only what is recorded is served, no program runs.
+            allow_code=options["allow_code"].value == "true" or mode == "only",
+            replay=mode,
+            pace=pace,
+            records=records if mode == "only" or _is_known(model, found) else None,
+        )
+        require_price(limits, found.name, priced=planned.price is not None)
+        require_abilities(chosen, found, allow_code=planned.allow_code)
+        if records is not None and planned.records is None:
+            records.close()
     return planned
 
 
@@ -135,9 +141,19 @@ def _problem(prompt: str | Problem, reference: str | None, extract: str | Extrac
     return problem
 
 
-def _records(prompt: str, seed: int) -> Records:
+@contextmanager
+def _records(mode: str, prompt: str, seed: int) -> Iterator[Records | None]:
+    """What is recorded of the prompt and the seed; nothing where nothing is to be served."""
+    if mode == "off":
+        yield None
+        return
     flush()  # What this process has recorded and not yet written.
-    return Records(store_folder(), prompt, seed)
+    records = Records(store_folder(), prompt, seed)
+    try:
+        yield records
+    except BaseException:
+        records.close()  # An error's traceback would keep it open, and so the store's files from being removed.
+        raise
 
 
 def _given(option: Resolved, given: object) -> Resolved:

@@ -206,6 +206,7 @@ def recorded_facts(model: Model) -> dict[str, Any]:
         "provider": getattr(model, "provider", "tttlab"),
         "parameters": getattr(model, "parameters", None),
         "identity": dict(describe()) if describe else None,
+        "price": asdict(price) if (price := price_of(model)) else None,
     }
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import collections
 import json
 import math
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Any, Literal, NoReturn
 
 import anyio
 
@@ -22,9 +24,9 @@ from tttlab.models import canonical_name
 from tttlab.models.stand_in import StandIn
 from tttlab.order import Counter, Moment, RecordedOrder
 from tttlab.protocols import Model
-from tttlab.store.recorded import RecordedCall, RecordedRun, Records
+from tttlab.store.recorded import RecordedCall, RecordedRun, Records, program_key
 from tttlab.tracing import names
-from tttlab.types import Answer, CallIdentity, Ran, Usage
+from tttlab.types import Answer, CallIdentity, Channel, CodeLimits, Ran, Usage
 
 Mode = Literal["reuse", "only"]
 ENDED = ("ok", "budget")
@@ -33,27 +35,45 @@ ENDED = ("ok", "budget")
 class Replay:
     """What the record can give to one run, and what of it was used."""
 
-    def __init__(self, records: Records, mode: Mode, plan: Mapping[str, Any], *, pace: float | None = None) -> None:
-        """`plan` is what makes another run the same run (see `RecordedRun.plan`); `pace` 1 keeps the recorded times."""
+    def __init__(
+        self,
+        records: Records,
+        mode: Mode,
+        plan: Mapping[str, Any],
+        *,
+        pace: float | None = None,
+        whole_only: bool = False,
+    ) -> None:
+        """`plan` is what makes another run the same run (see `RecordedRun.plan`); `pace` 1 keeps the recorded times.
+
+        With `whole_only` no call serves that was cut.
+        """
         self.mode = mode
+        self._whole_only = whole_only
+        self._cut: set[int] = set()
+        """Calls that were cut, and that nothing has cut again yet."""
         self.clock = RunClock(held=True)
         self.base = _base(records, mode, _plain(plan))
         self.served: list[RecordedCall] = []
         self.fresh = Usage()
         self.fresh_calls = 0
+        self.fresh_programs = 0
         self.on_fresh: Callable[[], None] = lambda: None
         self.stop: Callable[[], None] = lambda: None
         """Ends the run as its user did; `on_fresh` is called before each call that is not served."""
         self._records = records
         self._pace = pace
         self.counter = Counter()
-        self._programs: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._programs: collections.Counter[str] = collections.Counter()
         self.order = RecordedOrder(self.counter, self._pass, self._time_is_up)
 
-    def find(self, identity: CallIdentity, seed: int | None, model_digest: str | None) -> RecordedCall | None:
+    def find(
+        self, identity: CallIdentity, seed: int | None, model_digest: str | None, channel: Channel | None = None
+    ) -> RecordedCall | None:
         """The record of this call, if it can serve; from the run that this one repeats, if it does, else the latest."""
         found = self._records.by_identity.get((identity, seed or 0), ())
-        usable = [call for call in reversed(found) if self._serves(call, model_digest)]
+        alike = [call for call in reversed(found) if _is_told_alike(call, channel)]
+        usable = [call for call in alike if self._serves(call, model_digest)]
         own = [call for call in usable if self.base and call.run_id == self.base.run_id]
         return next((call for call in (*own, *usable) if self._records.is_whole(call)), None)
 
@@ -65,23 +85,49 @@ class Replay:
         """The run that recorded a call."""
         return self._records.runs[call.run_id]
 
-    def missing(self, identity: CallIdentity, asked: Mapping[str, Any]) -> MissingCall:
-        """The error of a call that is not recorded: what it asks, and how the nearest recorded one differs."""
-        branch = f"branch {identity.branch!r}" if identity.branch else "the root"
-        what = f"call {identity.ordinal + 1} of its request in {branch} is not recorded"
-        return MissingCall(
-            f"{what}: {_difference(self._records.calls, identity, asked)}; to run it, use replay='reuse'"
-        )
+    def begin_fresh(self, identity: CallIdentity, asked: Mapping[str, Any]) -> None:
+        """A call that is not served is about to run: from here on time is real, and the run is one of its own.
 
-    def begin_fresh(self) -> None:
-        """A call that is not served is about to run: from here on time is real, and the run is one of its own."""
+        Raises `MissingCall` where only what is recorded may answer: what is asked, and how the nearest recorded call
+        differs. Raises `ReplayDiffers` where a call that was cut is being served: it would not be cut as it was.
+        """
+        if self.mode == "only":
+            branch = f"branch {identity.branch!r}" if identity.branch else "the root"
+            raise MissingCall(
+                f"call {identity.ordinal + 1} of its request in {branch} is not recorded: "
+                f"{_difference(self._records.calls, identity, asked)}; to run it, use replay='reuse'"
+            )
         self.fresh_calls += 1
-        self.clock.go()
-        self.on_fresh()
+        self._begin_own_time()
+
+    def begin_program(self) -> None:
+        """A program that is not recorded is about to run. Raises `ReplayDiffers`, likewise."""
+        self.fresh_programs += 1
+        self._begin_own_time()
+
+    def ends_here(self, identity: CallIdentity | None = None, seed: int | None = None) -> bool:
+        """Whether the recorded run had spent its budget of time before it came here: then it is spent now too.
+
+        `identity` and `seed` are of a call that is about to begin; it had not, if there is no record of it.
+        """
+        if self.base is None or self.base.status != "budget":
+            return False
+        known = self._records.by_identity.get((identity, seed or 0), ()) if identity else ()
+        return not any(call.run_id == self.base.run_id for call in known) and self._time_is_up()
 
     async def stream(self, call: RecordedCall) -> AsyncIterator[StreamEvent]:
         """What the call streamed. Raises the `CallError` that it ended with; a call that was cut waits to be cut."""
         self.served.append(call)
+        if call.status == "cancelled":
+            self._cut.add(call.span_key)
+        try:
+            async with aclosing(self._streamed(call)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._cut.discard(call.span_key)
+
+    async def _streamed(self, call: RecordedCall) -> AsyncGenerator[StreamEvent]:
         time_ns = call.start_ns
         for number, event in self._records.events(call):
             time_ns = time_ns if isinstance(event, UsageUpdate) else event.time_ns
@@ -89,16 +135,19 @@ class Replay:
             yield event
         seconds = self._seconds(call, call.end_ns)
         if call.status == "cancelled":
-            kind: Literal["cut", "spent"] = "spent" if call.cancelled_by == "budget" else "cut"
-            await self.order.turn(Moment(call.ended, seconds, kind))
-            if call.cancelled_by == "user":
-                self.stop()
-                await anyio.sleep_forever()
-            raise _not_cut(call)
+            await self._be_cut(call, seconds)
         await self.order.turn(Moment(call.ended, seconds))
         if call.status != "ok" or call.finish is None:
             raise CallError(call.error or "the recorded call failed")
         yield call.finish
+
+    async def _be_cut(self, call: RecordedCall, seconds: float) -> NoReturn:
+        kind: Literal["cut", "spent"] = "spent" if call.cancelled_by == "budget" else "cut"
+        await self.order.turn(Moment(call.ended, seconds, kind))
+        if call.cancelled_by == "user":
+            self.stop()
+            await anyio.sleep_forever()
+        raise _not_cut(call)
 
     def stand_in(self, model: str, load: Callable[[], Model]) -> Model | None:
         """What is recorded of a model that the run asks beside its own; None where nothing is. Raises `MissingCall`."""
@@ -108,16 +157,17 @@ class Replay:
             raise MissingCall(f"no call of {name} is recorded for this prompt and seed: run it with replay='reuse'")
         return known
 
-    def find_program(self, branch: str, arguments: str) -> Ran | None:
+    def find_program(self, branch: str, arguments: str, limits: CodeLimits) -> Ran | None:
         """How this program ended when it was run there before. Raises `MissingCall` where only that may be told."""
-        number = self._programs[branch, arguments]
-        self._programs[branch, arguments] += 1
+        key = program_key(branch, arguments, asdict(limits))
+        number = self._programs[key]
+        self._programs[key] += 1
         runs = [self.base.run_id] if self.base else reversed(self._records.runs)
         for run_id in runs:
-            recorded = self._records.programs.get((run_id, branch, arguments), ())
+            recorded = self._records.programs.get((run_id, key), ())
             if number < len(recorded):
                 return recorded[number]
-        if self.mode == "only":
+        if self.mode == "only" and not self._may_end_here():
             raise MissingCall(
                 f"a program that this run is to run in branch {branch!r} is not recorded: {arguments:.80}; "
                 "to run it, use replay='reuse'"
@@ -137,8 +187,8 @@ class Replay:
         base = self.base
         if base is None:
             return "no run of the same plan is recorded"
-        if self.fresh_calls:
-            return f"{self.fresh_calls} of its calls are not recorded"
+        if self.fresh_calls or self.fresh_programs:
+            return f"{self.fresh_calls} of its calls and {self.fresh_programs} of its programs are not recorded"
         if any(call.run_id != base.run_id for call in self.served) or len(self.served) != base.calls:
             return f"it made other calls than {base.run_id}"
         if status != base.status:
@@ -162,7 +212,7 @@ class Replay:
     def _serves(self, call: RecordedCall, model_digest: str | None) -> bool:
         if not self._is_of(call, model_digest):
             return False
-        of_base = self.base is not None and call.run_id == self.base.run_id
+        of_base = self.base is not None and call.run_id == self.base.run_id and not self._whole_only
         if call.status == "ok":
             return of_base or not _is_shortened(call)
         # What was cut or failed serves the same run only; and where it can be had whole now, not what the user cut.
@@ -184,6 +234,16 @@ class Replay:
             await anyio.sleep((moment.seconds - self.clock.now()) / self._pace)
         self.clock.advance(moment.seconds)
 
+    def _begin_own_time(self) -> None:
+        if self._cut and self.mode == "reuse":
+            raise ReplayDiffers("a call that was cut is being served, and this run goes another way: run it again")
+        self.clock.go()
+        self.on_fresh()
+
+    def _may_end_here(self) -> bool:
+        spent = self.base is not None and self.base.status == "budget"
+        return spent and self.clock.held and self.clock.next_due() is not None
+
     def _time_is_up(self) -> bool:
         due = self.clock.next_due() if self.clock.held else None
         if due is not None:
@@ -203,6 +263,11 @@ def _base(records: Records, mode: Mode, plan: Mapping[str, Any]) -> RecordedRun 
     same = [run for run in records.runs.values() if run.plan == plan]
     whole = [run for run in same if run.status in ENDED]
     return next(reversed(whole or (same if mode == "only" else [])), None)
+
+
+def _is_told_alike(call: RecordedCall, channel: Channel | None) -> bool:
+    # Which text was thinking the strategy had said, and this one leaves it to the model.
+    return channel is not None or call.attributes.get(names.REASONING_SOURCE) != "strategy"
 
 
 def _is_shortened(call: RecordedCall) -> bool:

@@ -15,7 +15,7 @@ from tttlab.answers import same_answer
 from tttlab.branches import PLACE, Branch, Place, at
 from tttlab.call import CallContext
 from tttlab.clock import RunClock
-from tttlab.errors import BudgetExhausted, MissingCall, RunFailed, TttlabError
+from tttlab.errors import BudgetExhausted, MissingCall, ReplayDiffers, RunFailed, TttlabError
 from tttlab.meter import Meter, metered
 from tttlab.naming import name_of, parameters_of
 from tttlab.order import Counter
@@ -67,9 +67,22 @@ class Runner:
 
         Raises `RunFailed`; a cancellation from outside passes through after the run was kept as `stopped`.
         """
-        planned = self.plan
-        recorder = recorder_for(planned.store)
+        recorder = recorder_for(self.plan.store)
         self._loop = asyncio.get_running_loop()
+        run, cause = await self._attempt(recorder)
+        if self._differs(cause):
+            # Once more, with those calls alone that came to their own end: nothing of this one was seen or spent.
+            self._replay = self.plan.replaying(whole_only=True)
+            run, cause = await self._attempt(recorder)
+        self._tell(RunEnded(run))
+        if isinstance(cause, asyncio.CancelledError):
+            raise cause
+        if run.status == "failed":
+            raise RunFailed(f"{run.strategy} failed: {run.error}", run) from cause
+        return run
+
+    async def _attempt(self, recorder: Recorder) -> tuple[Run, BaseException | None]:
+        planned = self.plan
         self._hold(recorder)
         root = self.span = recorder.start(f"{names.OPERATION_RUN} {name_of(planned.strategy)}", self._opening())
         cause: BaseException | None = None
@@ -88,13 +101,17 @@ class Runner:
             cause = None if isinstance(error, BudgetExhausted) and self._spent_above() else error
         session.settle()
         run = self._close(session, root, cause)
-        run = self._settle_replay(recorder, run, cause)
-        self._tell(RunEnded(run))
-        if isinstance(cause, asyncio.CancelledError):
-            raise cause
-        if run.status == "failed":
-            raise RunFailed(f"{run.strategy} failed: {run.error}", run) from cause
-        return run
+        return self._settle_replay(recorder, run, cause), cause
+
+    def _differs(self, cause: BaseException | None) -> bool:
+        """Whether the run went another way than the recorded one that it seemed to repeat, before any call was new."""
+        replay = self._replay
+        return (
+            isinstance(cause, ReplayDiffers)
+            and replay is not None
+            and replay.mode == "reuse"
+            and not replay.fresh_calls
+        )
 
     def _started(self, meter: Meter) -> RunStarted:
         planned = self.plan
@@ -224,8 +241,9 @@ class Runner:
         run = replace(run, replayed=len(replay.served), new=replay.fresh)
         base = replay.base
         if base is None or self._difference is not None:
-            if isinstance(cause, MissingCall):
-                recorder.journal.drop(self.run_id)  # What could not be replayed is no run.
+            stopped = run.status == "stopped" and not replay.fresh_calls
+            if isinstance(cause, MissingCall) or self._differs(cause) or stopped:
+                recorder.journal.drop(self.run_id)  # What could not be replayed, or was interrupted in that, is no run.
             recorder.journal.release(self.run_id)
             return run
         recorder.journal.drop(self.run_id)
@@ -240,7 +258,7 @@ class Runner:
         }
         elsewhere = [(base.trace_id, base.span_key)]
         recorder.start(f"{names.OPERATION_REPLAY} {run.strategy}", note, elsewhere=elsewhere).end()
-        return replace(run, id=base.run_id, seconds=base.seconds)
+        return replace(run, id=base.run_id, seconds=base.seconds, usage=base.usage)
 
     def _tell(self, event: RunEvent) -> None:
         if self._observer is None:

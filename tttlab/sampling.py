@@ -77,7 +77,7 @@ async def _delivering(
     failures: list[CallError] = []
     left = dict(enumerate(tasks))
     try:
-        async for index in in_order(tasks, order):
+        async for index in _places(calls, tasks, order):
             await calls[index].turn_to_deliver()
             try:
                 completion = left.pop(index).result()
@@ -95,6 +95,24 @@ async def _delivering(
         raise
     if failures and len(failures) == len(tasks):
         raise failures[0]
+
+
+async def _places(calls: Sequence[Call], tasks: Sequence[asyncio.Task[Completion]], order: Order) -> AsyncIterator[int]:
+    """The places of tasks that have ended; as they ended in the record, where one run recorded them."""
+    if order == "index":
+        async for index in in_order(tasks, order):
+            yield index
+        return
+    await asyncio.sleep(0)  # By now each has begun, and knows whether it is recorded.
+    recorded = {index: call.record for index, call in enumerate(calls) if call.record and call.record.delivered}
+    if len({record.run_id for record in recorded.values()}) > 1:
+        recorded = {}  # Numbers of two runs say nothing about each other.
+    for index in sorted(recorded, key=lambda each: recorded[each].delivered or 0):
+        await asyncio.wait([tasks[index]])
+        yield index
+    rest = [index for index in range(len(tasks)) if index not in recorded]
+    async for place in in_order([tasks[index] for index in rest], order):
+        yield rest[place]
 
 
 def with_options(sampling: Sampling, options: Mapping[str, Any]) -> Sampling:

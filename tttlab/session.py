@@ -255,9 +255,14 @@ class Session:
             price=price_of(found),
             model_digest=digest_of(found),
             model_facts=recorded_facts(found),
+            reusable=isinstance(model, str) or digest_of(found) is not None or self._only_replays,
         )
         require_price(self.budget, found.name, priced=context.price is not None)
         return context
+
+    @property
+    def _only_replays(self) -> bool:
+        return self.context.replay is not None and self.context.replay.mode == "only"
 
     async def _found(self, model: str) -> Model:
         replay = self.context.replay

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from ctypes import c_float
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ class Group:
             Alternatives(
                 tuple([each["id"] for each in top]),
                 tuple([each["token"] for each in top]),
-                tuple([each["logprob"] for each in top]),
+                tuple([c_float(each["logprob"]).value for each in top]),
             )
             if top
             else NO_ALTERNATIVES,
@@ -189,8 +190,11 @@ class Group:
 
 
 def real(logprob: float | None) -> float | None:
-    """A log-probability as it is recorded: None for what is no finite number, as the engine has of damaged weights."""
-    return logprob if logprob is not None and math.isfinite(logprob) else None
+    """A log-probability as it is recorded, in the engine's single precision, so that a replay gives the very number.
+
+    None for what is no finite number, as the engine has of damaged weights.
+    """
+    return c_float(logprob).value if logprob is not None and math.isfinite(logprob) else None
 
 
 def in_one_line(said: object) -> str:

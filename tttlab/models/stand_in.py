@@ -13,7 +13,7 @@ import anyio
 from tttlab.errors import ModelError
 from tttlab.events import StreamEvent
 from tttlab.protocols import Model, digest_of
-from tttlab.types import Capabilities, Request
+from tttlab.types import Capabilities, Price, Request
 
 
 class StandIn:
@@ -26,6 +26,7 @@ class StandIn:
         self.provider = str(facts.get("provider", "tttlab"))
         self.parameters: int | None = facts.get("parameters")
         self.can = Capabilities(**{key: value for key, value in (facts.get("can") or {}).items() if key in known})
+        self.price = Price(**facts["price"]) if facts.get("price") else None
         self._identity: Mapping[str, Any] = facts.get("identity") or {}
         self._load = load
         self._model: Model | None = None

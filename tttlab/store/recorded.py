@@ -22,7 +22,9 @@ Ranked = tuple[int, Delta | UsageUpdate]
 
 # Asked of the stored spans themselves: to plan queries over the views would cost more than to answer these.
 _RUNS = """
-SELECT run_id, trace_id, span_key, status, strategy, model, start_ns, end_ns, calls, attributes FROM stored_spans
+SELECT run_id, trace_id, span_key, status, strategy, model, start_ns, end_ns, prompt_tokens, cached_tokens,
+    output_tokens, thinking_tokens, calls, dollars, attributes
+FROM stored_spans
 WHERE operation = 'invoke_workflow' AND end_ns IS NOT NULL AND seed = $seed
     AND attributes ->> '$."tttlab.problem.prompt"' = $prompt
 ORDER BY start_ns, run_id
@@ -64,6 +66,7 @@ class RecordedRun:
     model_facts: Mapping[str, Any]
     model_digest: str | None
     calls: int
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +119,13 @@ class Records:
             self.calls = sorted(calls, key=lambda call: place[call.run_id])
 
     @cached_property
-    def programs(self) -> Mapping[tuple[str, str, str], Sequence[Ran]]:
-        """How programs ended that runs ran, in order: by run, branch and what was run (as it was recorded)."""
-        found: dict[tuple[str, str, str], list[Ran]] = {}
+    def programs(self) -> Mapping[tuple[str, str], Sequence[Ran]]:
+        """How programs ended that runs ran, in order: by run and `program_key`."""
+        found: dict[tuple[str, str], list[Ran]] = {}
         for row in self._ask(_PROGRAMS, {"runs": list(self.runs)}) if self.runs else ():
             said = json.loads(row["attributes"])
-            key = (row["run_id"], row["branch"] or "", said[names.TOOL_ARGUMENTS])
-            found.setdefault(key, []).append(_ran(said))
+            key = program_key(row["branch"] or "", said[names.TOOL_ARGUMENTS], said.get(names.CODE_LIMITS) or {})
+            found.setdefault((row["run_id"], key), []).append(_ran(said))
         return found
 
     @cached_property
@@ -211,6 +214,14 @@ def _run(row: Mapping[str, Any]) -> RecordedRun:
         model_facts=said.get(names.MODEL_FACTS) or {},
         model_digest=(said.get(names.MODEL_IDENTITY) or {}).get("digest"),
         calls=row["calls"] or 0,
+        usage=Usage(
+            prompt_tokens=row["prompt_tokens"] or 0,
+            cached_tokens=row["cached_tokens"] or 0,
+            output_tokens=row["output_tokens"] or 0,
+            thinking_tokens=row["thinking_tokens"] or 0,
+            calls=row["calls"] or 0,
+            dollars=row["dollars"],
+        ),
     )
 
 
@@ -266,6 +277,11 @@ def _finish(row: Mapping[str, Any], said: Mapping[str, Any]) -> Finish | None:
         logprob_stage=row["logprob_stage"],
         notes=tuple(said.get(names.CALL_NOTES) or ()),
     )
+
+
+def program_key(branch: str, arguments: str, limits: Mapping[str, Any]) -> str:
+    """What makes a program the same program: where it was run, what was run, and within which limits."""
+    return json.dumps([branch, arguments, dict(limits)], sort_keys=True)
 
 
 def _ran(said: Mapping[str, Any]) -> Ran:
