@@ -1,6 +1,7 @@
 """What a replay serves, says, and leaves alone. Every strategy is in `tests/strategies/test_replay.py`."""
 
 import asyncio
+import random
 import time
 
 import anyio
@@ -8,7 +9,7 @@ import pytest
 
 import tttlab
 from tests.speaker import Speaker, answers, fault
-from tttlab import ScriptedModel
+from tttlab import Budget, ScriptedModel
 from tttlab.errors import OptionError, RunFailed
 from tttlab.events import Finish, TokenDelta, UsageUpdate
 from tttlab.plan import plan
@@ -223,23 +224,16 @@ def test_a_second_model_that_is_known_from_its_record_is_not_loaded_either(monke
 
 
 class Batch(Known):
-    """Streams that advance together, step by step, as in one engine's batch."""
-
-    steps = 3
+    """Streams that advance at each step of one engine, a moment apart."""
 
     async def stream(self, request):
+        drawn = random.Random(request.seed)
         yield UsageUpdate(Usage(prompt_tokens=3))
-        for position in range(1 + request.seed % self.steps):
-            self.turn = getattr(self, "turn", None) or asyncio.Event()
-            asyncio.get_running_loop().call_later(0.005, self.step, self.turn)
-            await self.turn.wait()
+        for position in range(drawn.randint(1, 3)):
+            now = asyncio.get_running_loop().time()
+            await asyncio.sleep((int(now * 100) + 1) / 100 - now + 0.00002 * drawn.randint(0, 5))
             yield TokenDelta(f" {request.seed}", time.time_ns(), position)
         yield Finish("stop")
-
-    def step(self, turn):
-        if self.turn is turn:
-            self.turn = None
-        turn.set()
 
 
 @pytest.mark.parametrize("enough", [2, 8])
@@ -253,7 +247,7 @@ def test_samples_that_end_in_one_step_come_in_the_recorded_order(enough):
                 if len(seen) == enough:
                     break
 
-    for seed in range(4):
+    for seed in range(6):
         first = tttlab.think(QUESTION, strategy=race, model=Batch(), seed=seed, replay="reuse")
         again = tttlab.think(QUESTION, strategy=race, model=Batch(), seed=seed, replay="only")
         assert (again.id, again.answer) == (first.id, first.answer)
@@ -281,9 +275,15 @@ def test_what_a_cut_call_had_spent_is_spent_in_the_replay():
     def model():
         return Queued(lambda request: "The answer is 56", prompt_tokens=38)
 
-    first = think(model(), 5, budget="60 tokens")
-    again = think(model(), 5, budget="60 tokens", replay="only")
-    assert (again.id, again.usage) == (first.id, first.usage)
+    async def mine(problem, think):
+        with think.limit(Budget(tokens=60)):
+            await think.complete(problem.prompt, n=5)
+        think.propose("after")
+
+    first = tttlab.think(QUESTION, strategy=mine, model=model(), replay="reuse")
+    again = tttlab.think(QUESTION, strategy=mine, model=model(), replay="only")
+    assert first.curve[0].spent.tokens > 5 * 38
+    assert (again.id, again.curve[0].spent) == (first.id, first.curve[0].spent)
 
 
 def test_a_strategy_that_goes_on_where_it_was_cut_is_run_again_with_whole_calls():
