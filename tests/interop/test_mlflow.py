@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 import tttlab
-from tests.interop.conftest import eventually, free_port, running, stored_spans
+from tests.interop import servers
+from tests.interop.conftest import eventually, stored_spans
 from tttlab.errors import StoreError
 from tttlab.store.otlp.selection import Form
 from tttlab.store.otlp.send import send
@@ -16,18 +17,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
-def mlflow(installed):
-    folder = installed("mlflow", "mlflow")
-    port = free_port()
-    command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--default-artifact-root",
-        str(folder / "files"),
-    ]
-    address = f"http://127.0.0.1:{port}"
-    with running(folder, command, f"{address}/health", MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true"):
+def mlflow(installed, tmp_path):
+    with servers.mlflow(installed(servers.MLFLOW), tmp_path) as address:
         yield address
 
 
@@ -49,8 +40,8 @@ def test_mlflow_has_every_span_with_its_kind_and_its_count_of_tokens(mlflow, two
     # It says what it misses, in its own words.
     with pytest.raises(StoreError, match=r"/v1/traces answered 422: .*x-mlflow-experiment-id"):
         send(tttlab.connect(), [], mlflow)
-    headers = {"x-mlflow-experiment-id": "0"}
-    sent = send(tttlab.connect(), [], mlflow, Form("attribute", openinference=True), headers=headers)
+    form = Form("attribute", openinference=True)
+    sent = send(tttlab.connect(), [], mlflow, form, headers=servers.MLFLOW_HEADERS)
     assert (sent.spans, sent.rejected, sent.said) == (len(stored), 0, ())
     traces = eventually(
         lambda: traces_of(mlflow), lambda found: sum(len(each["spans"]) for each in found) >= len(stored)

@@ -4,7 +4,8 @@ import httpx
 import pytest
 
 import tttlab
-from tests.interop.conftest import eventually, free_port, running, stored_spans
+from tests.interop import servers
+from tests.interop.conftest import eventually, stored_spans
 from tttlab.store.otlp.selection import Form
 from tttlab.store.otlp.send import send
 
@@ -12,18 +13,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
-def phoenix(installed):
-    folder = installed("phoenix", "arize-phoenix")
-    port, other = free_port(), free_port()
-    address = f"http://127.0.0.1:{port}"
-    said = {
-        "PHOENIX_HOST": "127.0.0.1",
-        "PHOENIX_PORT": str(port),
-        "PHOENIX_GRPC_PORT": str(other),
-        "PHOENIX_WORKING_DIR": str(folder),
-        "PHOENIX_TELEMETRY_ENABLED": "false",
-    }
-    with running(folder, ["phoenix", "serve"], f"{address}/v1/projects", **said):
+def phoenix(installed, tmp_path):
+    with servers.phoenix(installed(servers.PHOENIX), tmp_path) as address:
         yield address
 
 
