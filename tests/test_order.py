@@ -1,4 +1,4 @@
-"""The recorded order: moments pass by their numbers whatever is ready when, and what does not come is not waited for."""
+"""The recorded order: moments pass by their numbers whatever is ready when; what does not come is not waited for."""
 
 import asyncio
 from random import Random

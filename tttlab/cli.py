@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tttlab.errors import RunFailed, TttlabError
+from tttlab.lake_commands import add_lake_commands
 from tttlab.options import MODES
 from tttlab.otlp_commands import add_otlp_commands
 from tttlab.store_commands import add_store_commands
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_otlp_commands(commands)
     add_store_commands(commands)
+    add_lake_commands(commands)
 
     fetch = commands.add_parser("fetch", help="get the embedded model's weights, if they are missing")
     fetch.set_defaults(run=_fetch)

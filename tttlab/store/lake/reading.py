@@ -1,0 +1,46 @@
+"""Asking a lake: the views of a store, over the segments of all machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from tttlab.store.database import JSON_COLUMNS
+from tttlab.store.lake.catalogue import masked, said_plainly
+from tttlab.store.lake.extensions import connection_with_extensions
+from tttlab.store.lake.tables import checked_folder, open_to_read
+from tttlab.store.layout import tables_sql, views_sql
+from tttlab.store.segments import KINDS
+
+
+def connect_lake(catalogue: str, data: str | Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection with the views of `tttlab.connect()`, over what all machines have registered in this catalogue.
+
+    What is registered while it is open appears by itself. The lake is attached read-only, as `lake`; its table
+    `registered` says what came from where. `data` is the folder of its files where this machine sees it elsewhere than
+    the one that made it. Raises `OptionError` and `StoreError`.
+    """
+    folder = checked_folder(data)
+    connection = connection_with_extensions()
+    try:
+        with said_plainly(catalogue, f"the lake in {masked(catalogue)} cannot be read"):
+            open_to_read(connection, catalogue, folder)
+            connection.execute(f"CREATE SCHEMA nothing; USE nothing; {tables_sql()}; USE memory.main")
+            for kind in KINDS:
+                connection.execute(_rows_sql(kind))
+            for statement in views_sql():
+                connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _rows_sql(kind: str) -> str:
+    typed = f" REPLACE ({', '.join(f'{name}::JSON AS {name}' for name in JSON_COLUMNS)})" if kind == "spans" else ""
+    # An empty table first: it has all columns of the newest version, which an earlier lake has not.
+    return (
+        f"CREATE VIEW memory.main.stored_{kind} AS SELECT * FROM memory.nothing.stored_{kind} "
+        f"UNION ALL BY NAME SELECT *{typed} FROM lake.stored_{kind}"
+    )
