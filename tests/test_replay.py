@@ -282,7 +282,7 @@ def test_what_a_cut_call_had_spent_is_spent_in_the_replay():
 
     first = tttlab.think(QUESTION, strategy=mine, model=model(), replay="reuse")
     again = tttlab.think(QUESTION, strategy=mine, model=model(), replay="only")
-    assert first.curve[0].spent.tokens > 5 * 38
+    assert first.curve[0].spent.tokens >= 5 * 38
     assert (again.id, again.curve[0].spent) == (first.id, first.curve[0].spent)
 
 
