@@ -101,7 +101,7 @@ class Call:
         # A call that may not start, or is cancelled before it does, has no span: nothing was asked.
         self._meter.start_call()
         if self._record is None and self._context.replay is not None:
-            self._context.replay.begin_fresh(self._identity, of_request(self._asked))
+            self._context.replay.begin_fresh(self._identity, self._asked)
         self._begin()
         buffer = self._context.recorder.journal.token_buffer(self._context.run_id, self.span_id)
         status, given = "failed", False

@@ -26,7 +26,8 @@ from tttlab.order import Counter, Moment, RecordedOrder
 from tttlab.protocols import Model
 from tttlab.store.recorded import RecordedCall, RecordedRun, Records, program_key
 from tttlab.tracing import names
-from tttlab.types import Answer, CallIdentity, Channel, CodeLimits, Ran, Usage
+from tttlab.tracing.attributes import of_request
+from tttlab.types import Answer, CallIdentity, Channel, CodeLimits, Ran, Request, Usage
 
 Mode = Literal["reuse", "only"]
 ENDED = ("ok", "budget")
@@ -85,7 +86,7 @@ class Replay:
         """The run that recorded a call."""
         return self._records.runs[call.run_id]
 
-    def begin_fresh(self, identity: CallIdentity, asked: Mapping[str, Any]) -> None:
+    def begin_fresh(self, identity: CallIdentity, asked: Request) -> None:
         """A call that is not served is about to run: from here on time is real, and the run is one of its own.
 
         Raises `MissingCall` where only what is recorded may answer: what is asked, and how the nearest recorded call
@@ -95,7 +96,7 @@ class Replay:
             branch = f"branch {identity.branch!r}" if identity.branch else "the root"
             raise MissingCall(
                 f"call {identity.ordinal + 1} of its request in {branch} is not recorded: "
-                f"{_difference(self._records.calls, identity, asked)}; to run it, use replay='reuse'"
+                f"{_difference(self._records.calls, identity, of_request(asked))}; to run it, use replay='reuse'"
             )
         self.fresh_calls += 1
         self._begin_own_time()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -81,6 +82,11 @@ class LocalModel:
 
     def describe(self) -> dict[str, str | int]:
         """What identifies the weights and what ran them."""
+        return dict(self._described)
+
+    @cached_property
+    def _described(self) -> dict[str, str | int]:
+        # Asked several times a run, and the same as long as the model is loaded.
         return {
             "file": self.path.name,
             "digest": digest_of(self.path),

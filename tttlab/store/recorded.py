@@ -62,7 +62,7 @@ class RecordedRun:
     start_ns: int
     seconds: float
     plan: Mapping[str, Any]
-    """What makes another run the same run: see `tttlab.replay.fingerprint`."""
+    """What makes another run the same run: see `tttlab.plan.Plan.identity`."""
     model_facts: Mapping[str, Any]
     model_digest: str | None
     calls: int
