@@ -15,7 +15,10 @@ from tttlab.tracing.rows import SpanEvent, SpanLink, SpanRow
 
 _TRACE_FLAGS = 0xFF
 """The bits of OTLP's flags that are W3C's; the others say where a parent was."""
-_LATEST = 2**63 - 1
+_LATEST = 2**63 - 1_000
+"""Nanoseconds; the last of 64 bits are DuckDB's infinity, and its views have microseconds too."""
+_MOST_REPEATED = 128 * 2**20
+"""Bytes of resources as rows have them, each with its own."""
 _MOST_DROPPED = 2**31 - 1
 
 
@@ -33,7 +36,13 @@ def read_protobuf(data: bytes) -> ExportTraceServiceRequest:
 def span_rows(request: ExportTraceServiceRequest) -> list[SpanRow]:
     """The spans of a request. Raises `StoreError` that names the field which a span cannot have as it is."""
     rows = []
+    repeated = 0
     for number, of_resource in enumerate(request.resource_spans):
+        repeated += of_resource.resource.ByteSize() * sum(len(scope.spans) for scope in of_resource.scope_spans)
+        if repeated > _MOST_REPEATED:
+            raise StoreError(
+                f"resourceSpans[{number}].resource is too large for that many spans: send fewer at once, or less of it"
+            )
         resource = attributes(of_resource.resource.attributes)
         for inner, of_scope in enumerate(of_resource.scope_spans):
             scope = (of_scope.scope.name, of_scope.scope.version or None)

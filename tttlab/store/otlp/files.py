@@ -6,6 +6,7 @@ import gzip
 import secrets
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -69,7 +70,8 @@ def export_file(
     except OSError as error:
         raise StoreError(f"{target} could not be written: {_first_line(error)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
     return count
 
 
@@ -93,7 +95,10 @@ def import_file(store: Path, source: Path) -> Imported:
                 rows.append(told)
                 if deliveries:
                     key, run = int(row.span_id, 16), str(row.attributes[names.RUN_ID])
-                    tokens[key] = tokens_table(run, key, 0, *zip(*deliveries, strict=True))
+                    told_before = tokens.get(key)
+                    # A call that stands in the file open and ended has more tokens where it has ended.
+                    if told_before is None or told_before.num_rows < len(deliveries):
+                        tokens[key] = tokens_table(run, key, 0, *zip(*deliveries, strict=True))
             if rows:
                 spans.append(spans_table(rows))
         except StoreError as error:
@@ -120,9 +125,10 @@ def _record(store: Path, spans: Sequence[pa.Table], tokens: dict[int, pa.Table])
         connection.register("incoming", pa.concat_tables(spans))
         new = query(connection, _NEW).cast(SCHEMAS["spans"])
         keys = set(new.column("span_key").to_pylist()) & set(tokens)
-        keys -= _with_tokens(connection, keys)
-        if keys:
-            writer.write("tokens", pa.concat_tables([tokens[key] for key in sorted(keys)]))
+        there = _with_tokens(connection, keys)
+        # A call that came while it was open has its first ones.
+        if missing := [rest for key in sorted(keys) if (rest := tokens[key].slice(there.get(key, 0))).num_rows]:
+            writer.write("tokens", pa.concat_tables(missing))
         if new.num_rows:
             writer.write("spans", new)
     except OSError as error:
@@ -132,9 +138,13 @@ def _record(store: Path, spans: Sequence[pa.Table], tokens: dict[int, pa.Table])
     return int(new.num_rows)
 
 
-def _with_tokens(connection: duckdb.DuckDBPyConnection, keys: set[int]) -> set[int]:
-    sql = "SELECT DISTINCT span_key FROM stored_tokens WHERE span_key IN (SELECT unnest($keys::UBIGINT[]))"
-    return {key for (key,) in connection.execute(sql, {"keys": sorted(keys)}).fetchall()}
+def _with_tokens(connection: duckdb.DuckDBPyConnection, keys: set[int]) -> dict[int, int]:
+    """How many deliveries the store has of each of these calls."""
+    sql = (
+        "SELECT span_key, max(position) + 1 FROM stored_tokens "
+        "WHERE span_key IN (SELECT unnest($keys::UBIGINT[])) GROUP BY span_key"
+    )
+    return dict(connection.execute(sql, {"keys": sorted(keys)}).fetchall())
 
 
 def _documents(source: Path) -> Iterator[tuple[int, Any]]:

@@ -14,8 +14,10 @@ from google.protobuf.message import Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tttlab.errors import StoreError
+from tttlab.store.columns import storable
 
 _IDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
+_HALF, _HALF_IN_BYTES = re.compile(r"\\u[dD][89a-fA-F]"), re.compile(rb"\\u[dD][89a-fA-F]")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
 _PLACE = re.compile(r" at \"?Export\w+Request\.?([\w.\[\]]*)\"?\.?$")
 _FIELD = re.compile(r"Failed to parse (\w+) field: ")
@@ -35,9 +37,14 @@ def read_json(text: str | bytes) -> ExportTraceServiceRequest:
 
 
 def loaded(text: str | bytes) -> Any:
-    """The JSON in a text. Raises `StoreError` with the line and the column where it is none."""
+    """The JSON in a text. Raises `StoreError` with the line and the column where it is none.
+
+    Halves of a surrogate pair, as programs write them that cut a text between two, become U+FFFD.
+    """
     try:
-        return json.loads(text)
+        said = json.loads(text)
+        halves = (_HALF_IN_BYTES if isinstance(text, bytes) else _HALF).search(text)  # type: ignore[arg-type]
+        return json.loads(storable(json.dumps(said, ensure_ascii=False))) if halves else said
     except json.JSONDecodeError as error:
         raise StoreError(f"this is no JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
@@ -57,7 +64,7 @@ def as_request(said: Any) -> ExportTraceServiceRequest:
         ParseDict(said, request, ignore_unknown_fields=True)
     except (Error, RecursionError) as error:
         raise StoreError(_said(error)) from None
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError, SystemError) as error:
         raise StoreError(f"this is no ExportTraceServiceRequest: {error}") from None
     return request
 

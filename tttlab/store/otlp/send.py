@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import duckdb
@@ -20,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tttlab.errors import OptionError, StoreError
 from tttlab.store.otlp.encode import log_requests, trace_requests
-from tttlab.store.otlp.selection import Form, portions
+from tttlab.store.otlp.selection import Form, Portion, portions
 
 ENDPOINT = "http://127.0.0.1:4318"
 SECONDS = 60.0
@@ -30,6 +31,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)
 _AGAIN = (429, 502, 503, 504)
 """The answers after which OTLP lets a sender try again."""
 _LONGEST_PAUSE = 30.0
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +63,42 @@ def send(
     is `http://127.0.0.1:4318`. `OTEL_EXPORTER_OTLP_HEADERS` is sent along. Raises `OptionError` for an address that is
     none, and `StoreError` with the host's words where it takes nothing.
     """
-    base, form, sent = _base(to), form or Form(), Sent()
-    with httpx.Client(timeout=SECONDS, headers={**_headers_of_environment(), **(headers or {})}) as client:
-        host = _Host(client, base, pause)
-        for portion in portions(connection, runs, form):
-            ended = [row for row in portion.rows if row.end_ns is not None]
-            sent = replace(
-                sent,
-                spans=sent.spans + len(ended),
-                open_spans=sent.open_spans + len(portion.rows) - len(ended),
-            )
-            for request in trace_requests(ended):
-                host.post("traces", request.SerializeToString())
-            if form.tokens == "logs":
-                calls = [(row, tokens) for row, tokens in portion.calls() if row.end_ns is not None]
-                sent = replace(sent, tokens=sent.tokens + sum(len(tokens) for _, tokens in calls))
-                for records in log_requests(calls):
-                    host.post("logs", records.SerializeToString())
+    address, form, sent = _address(to), form or Form(), Sent()
+    with httpx.Client(timeout=SECONDS, headers=_checked({**_headers_of_environment(), **(headers or {})})) as client:
+        host = _Host(client, address, pause)
+        try:
+            for portion in portions(connection, runs, form):
+                sent = _send_portion(host, portion, form, sent)
+        except StoreError as error:
+            if not host.requests:
+                raise
+            raise StoreError(
+                f"{error}; it took {sent.spans:,} spans or more before, which are sent again next time"
+            ) from error
     return replace(sent, rejected=host.rejected, said=tuple(host.said))
+
+
+def _send_portion(host: _Host, portion: Portion, form: Form, sent: Sent) -> Sent:
+    ended = [row for row in portion.rows if row.end_ns is not None]
+    for request in trace_requests(ended):
+        host.post("traces", request.SerializeToString())
+    calls = [(row, tokens) for row, tokens in portion.calls() if row.end_ns is not None and form.tokens == "logs"]
+    for records in log_requests(calls):
+        host.post("logs", records.SerializeToString())
+    return replace(
+        sent,
+        spans=sent.spans + len(ended),
+        tokens=sent.tokens + sum(len(tokens) for _, tokens in calls),
+        open_spans=sent.open_spans + len(portion.rows) - len(ended),
+    )
+
+
+class _Address(NamedTuple):
+    """Where to send to; `shown` has no user, password or query, which may hold a key."""
+
+    base: str
+    query: str
+    shown: str
 
 
 @dataclass(slots=True)
@@ -86,27 +106,31 @@ class _Host:
     """Where it goes, and what it said."""
 
     client: httpx.Client
-    base: str
+    address: _Address
     pause: Callable[[float], None]
+    requests: int = 0
+    """Taken."""
     rejected: int = 0
     said: dict[str, None] = field(default_factory=dict)
 
     def post(self, signal: str, data: bytes) -> None:
-        url = f"{self.base}/v1/{signal}"
-        answer = self._answer(url, gzip.compress(data, 6))
+        answer = self._answer(f"/v1/{signal}", gzip.compress(data, 6))
         if answer.status_code // 100 != 2:  # noqa: PLR2004 - HTTP's classes
-            raise StoreError(f"{url} answered {answer.status_code}: {words_of(answer)}")
+            raise StoreError(f"{self.address.shown}/v1/{signal} answered {answer.status_code}: {words_of(answer)}")
+        self.requests += 1
         self._note(signal, answer)
 
-    def _answer(self, url: str, data: bytes) -> httpx.Response:
+    def _answer(self, path: str, data: bytes) -> httpx.Response:
+        base, query, shown = self.address
         headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
         for number in range(len(PAUSES) + 1):
             try:
-                answer = self.client.post(url, content=data, headers=headers)
-            except httpx.InvalidURL as error:
-                raise OptionError(f"{url} is no address: {error}") from None
+                answer = self.client.post(f"{base}{path}{query}", content=data, headers=headers)
+            except httpx.InvalidURL:
+                raise OptionError(f"{shown}{path} is no address to send to") from None
             except httpx.HTTPError as error:
-                raise StoreError(f"nothing could be sent to {url}: {error or type(error).__name__}") from error
+                reason = str(error) or type(error).__name__
+                raise StoreError(f"nothing could be sent to {shown}{path}: {_line(reason)}") from error
             if answer.status_code not in _AGAIN or number == len(PAUSES):
                 return answer
             self.pause(_asked_pause(answer, PAUSES[number]))
@@ -128,7 +152,7 @@ class _Host:
         partial = response.partial_success
         self.rejected += partial.rejected_spans if signal == "traces" else partial.rejected_log_records
         if partial.error_message:
-            self.said[partial.error_message] = None
+            self.said[_line(partial.error_message)] = None
 
 
 def words_of(answer: httpx.Response) -> str:
@@ -142,7 +166,7 @@ def words_of(answer: httpx.Response) -> str:
         return _line(status.message) or answer.reason_phrase
     try:
         said = json.loads(answer.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _line(answer.text) or answer.reason_phrase
     for key in ("error", "detail", "message"):  # An error may be an object that has a message.
         if isinstance(said, dict) and said.get(key):
@@ -151,21 +175,34 @@ def words_of(answer: httpx.Response) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    """A host's words in one line, without what a terminal could take for a command."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:300]
 
 
 def _asked_pause(answer: httpx.Response, otherwise: float) -> float:
     try:
-        return min(max(float(answer.headers["retry-after"]), 0.0), _LONGEST_PAUSE)
+        asked = float(answer.headers["retry-after"])
     except (KeyError, ValueError):
         return otherwise
+    return min(max(asked, 0.0), _LONGEST_PAUSE) if asked == asked else otherwise  # noqa: PLR0124 - not if it is NaN
 
 
-def _base(to: str | None) -> str:
-    address = (to or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or ENDPOINT).strip().rstrip("/")
-    if not address.startswith(("http://", "https://")):
-        raise OptionError(f"{address!r} is no address to send to: write one such as {ENDPOINT}")
-    return address.removesuffix("/v1/traces")
+def _address(to: str | None) -> _Address:
+    said = (to or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or ENDPOINT).strip().partition("#")[0]
+    address, sign, query = said.partition("?")
+    base = address.rstrip("/").removesuffix("/v1/traces")
+    shown = re.sub(r"://.*@", "://", base)  # To the last one: a password may hold any character.
+    if not re.match(r"https?://[^/]", base):
+        raise OptionError(f"{shown!r} is no address to send to: write one such as {ENDPOINT}")
+    return _Address(base, sign + query, shown)
+
+
+def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers. Raises `OptionError` for one that cannot be sent, without its value, which may be a key."""
+    for key, value in headers.items():
+        if not (_TOKEN.fullmatch(key) and value.isascii() and value.isprintable()):
+            raise OptionError(f"the header {key!r} cannot be sent: its name or its value holds signs that HTTP has not")
+    return headers
 
 
 def _headers_of_environment() -> dict[str, str]:

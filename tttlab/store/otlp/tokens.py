@@ -13,6 +13,7 @@ TOKENS = "tttlab.tokens"
 """The attribute."""
 _RUNS = ("granularity", "channel", "merged")
 """Columns that rarely change from one delivery to the next, written as [value, how many]."""
+_SEQUENCES = range(2**63)
 _EACH = ("text", "logprob", "token_id", "sequence", "chunk_tokens")
 
 
@@ -55,11 +56,11 @@ def from_attribute(text: Any) -> list[tuple[int, Delta]] | None:
     try:
         said = json.loads(text)
         start, count = int(said["start_ns"]), len(said["offset_ns"])
-        columns = {name: _unrolled(said[name]) for name in _RUNS}
+        columns = {name: _unrolled(said[name], count) for name in _RUNS}
         columns |= {name: said.get(name) or [None] * count for name in _EACH}
         columns["offset"] = said["offset_ns"]
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        return [(int(row["sequence"] or 0), _delta(row, start)) for row in rows]
+        return [(_sequence(row["sequence"]), _delta(row, start)) for row in rows]
     except (TypeError, ValueError, KeyError, RecursionError, MemoryError, OverflowError):
         return None
 
@@ -78,10 +79,15 @@ def _delta(row: dict[str, Any], start: int) -> Delta:
     )
 
 
-_MOST = 10_000_000
+def _sequence(value: Any) -> int:
+    number = int(value or 0)
+    if number not in _SEQUENCES:
+        raise ValueError("a delivery has a number of 64 bits")
+    return number
 
 
-def _unrolled(runs: Any) -> list[Any]:
-    if sum(count for _, count in runs) > _MOST:
-        raise ValueError("more deliveries than a call can have")
+def _unrolled(runs: Any, wanted: int) -> list[Any]:
+    counts = [count for _, count in runs]
+    if min(counts, default=0) < 0 or sum(counts) != wanted:
+        raise ValueError("a column of another length")
     return [value for value, count in runs for _ in range(count)]
