@@ -22,8 +22,8 @@ from tttlab.store.layout import Step, steps
 from tttlab.store.segments import segments
 
 COLOUR = Step(
-    2,
-    "0002_colour",
+    steps()[-1].number + 1,
+    "9999_colour",
     "ALTER TABLE stored_spans ADD COLUMN colour VARCHAR; UPDATE stored_spans SET colour = 'none' WHERE span_key > 9",
 )
 

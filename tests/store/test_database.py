@@ -12,10 +12,9 @@ from tttlab.errors import QueryError, StoreError
 from tttlab.store.compaction import compact
 from tttlab.store.database import connect
 from tttlab.store.journal import Journal
-from tttlab.store.layout import tables_sql
 from tttlab.store.manifest import read_manifest
 from tttlab.store.queries import query
-from tttlab.store.segments import SCHEMAS, segment_folder, segments
+from tttlab.store.segments import segment_folder, segments
 
 VIEWS = ["answers", "branches", "calls", "runs", "spans", "tokens", "usage", "verdicts", "votes"]
 
@@ -51,14 +50,6 @@ def test_a_connection_to_a_store_with_nothing_in_it_yet_sees_what_comes(own_stor
 def test_connecting_to_a_folder_that_is_not_there_makes_none(tmp_path):
     assert tttlab.connect(tmp_path / "misspelt").execute("SELECT count(*) FROM runs").fetchone() == (0,)
     assert not (tmp_path / "misspelt").exists()
-
-
-def test_the_recorded_columns_are_those_of_the_tables():
-    connection = duckdb.connect()
-    connection.execute(tables_sql())
-    for kind, schema in SCHEMAS.items():
-        columns = [row[0] for row in connection.execute(f"DESCRIBE stored_{kind}").fetchall()]
-        assert columns == schema.names
 
 
 def test_an_open_connection_sees_what_comes_and_is_not_hurt_by_compaction(journal, own_store):

@@ -81,7 +81,7 @@ def test_a_healthy_store_is_told_of_file_by_file(journal, own_store):
         f"2 segments: 4 rows of spans, {total(own_store, 'spans')}",
         f"2 segments: 10 rows of tokens, {total(own_store, 'tokens')}",
     ]
-    assert "format 1, schema 1, generation 2" in said(findings)
+    assert "format 1, schema 2, generation 2" in said(findings)
 
 
 def total(folder, kind):

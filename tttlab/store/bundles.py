@@ -190,7 +190,8 @@ def _write(
     connection: duckdb.DuckDBPyConnection, kind: Kind, runs: Sequence[Mapping[str, Any]], folder: Path
 ) -> dict[str, Any]:
     traces = [run["trace_id"] for run in runs]
-    rows = "FROM whole_spans" if kind == "spans" else "FROM stored_tokens"
+    # Without what is made of other columns: any tttlab that knows the format imports it.
+    rows = "FROM whole_spans" if kind == "spans" else "SELECT * EXCLUDE (entropy_topk) FROM stored_tokens"
     which = "trace_id" if kind == "spans" else "run_id"
     listed = ", ".join(quoted(value) for value in (traces if kind == "spans" else [run["run_id"] for run in runs]))
     file = folder / f"{kind}.parquet"

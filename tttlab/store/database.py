@@ -11,18 +11,22 @@ import duckdb
 
 from tttlab.store.archives import archive_folder, damage, quoted, refuse_newer, schema_version
 from tttlab.store.bundles import source as bundle_source
-from tttlab.store.layout import tables_sql, views_sql
+from tttlab.store.damaged import damaged_folder, set_aside
+from tttlab.store.layout import columns_sql, tables_sql, views_sql
 from tttlab.store.manifest import Lease, Manifest, read_manifest
 from tttlab.store.segments import (
     KINDS,
     SEED,
+    VERSION,
     Kind,
+    is_damaged,
     is_seed,
     is_whole,
     make_seed,
     pattern,
     segment_folder,
     segment_folders,
+    segment_version,
     segments,
 )
 
@@ -91,13 +95,16 @@ def set_aside_damaged(folder: Path, manifest: Manifest, *, again: bool = False) 
 
 
 def _set_aside(folder: Path, path: Path) -> None:
+    what = f"{path.name} in {path.parent}"
+    if not is_damaged(path):
+        warnings.warn(f"{what} cannot be read now: it is left out until it can; everything else is read", stacklevel=5)
+        return
     try:
-        (folder / "damaged").mkdir(exist_ok=True)
-        path.replace(folder / "damaged" / path.name)
-        where = f"it was moved to {folder / 'damaged'}"
+        set_aside(folder, path)
+        where = f"it was moved to {damaged_folder(folder)}"
     except OSError:
         where = "it is left out"
-    warnings.warn(f"{path.name} in {path.parent} is damaged: {where}; everything else is read", stacklevel=5)
+    warnings.warn(f"{what} is damaged: {where}; everything else is read", stacklevel=5)
 
 
 def _define(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, *, again: bool = False) -> None:
@@ -107,10 +114,10 @@ def _define(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manif
     for kind in KINDS:
         # An empty table first: it has all columns of the newest version, which earlier archives have not.
         sources = [f"SELECT * FROM memory.nothing.stored_{kind}"]
-        sources += [f"SELECT * FROM {alias}.stored_{kind}" for alias in attached]
+        sources += [f"SELECT {columns_sql(kind, of)} FROM {alias}.stored_{kind}" for alias, of in attached]
         sources += _live(folder, kind, hidden)
         if bundled := bundle_source(folder.parent, kind):
-            sources.append(f"SELECT * FROM {bundled}")
+            sources.append(f"SELECT {columns_sql(kind, VERSION)} FROM {bundled}")
         rows = " UNION ALL BY NAME ".join(sources)
         connection.execute(f"CREATE OR REPLACE VIEW memory.main.stored_{kind} AS {rows}")
 
@@ -120,7 +127,10 @@ def _define_views(connection: duckdb.DuckDBPyConnection, statements: list[str]) 
         connection.execute(statement)
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, *, again: bool) -> list[str]:
+def _attach(
+    connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, *, again: bool
+) -> list[tuple[str, int]]:
+    """Attach the archives that can be read; returns their aliases, each with the version of its schema."""
     names = {name for (name,) in connection.execute("SELECT database_name FROM duckdb_databases()").fetchall()}
     attached = []
     for name in manifest.archives:
@@ -132,11 +142,12 @@ def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manif
             if name not in names:
                 connection.execute(f"ATTACH {quoted(path)} AS {alias} (READ_ONLY)")
             connection.execute(f"SELECT (SELECT count(*) FROM {alias}.stored_spans LIMIT 1)")
-            refuse_newer(path, schema_version(connection, alias))
+            version = schema_version(connection, alias)
+            refuse_newer(path, version)
         except duckdb.Error as error:
             _leave_out_archive(path, str(error).splitlines()[0])
             continue
-        attached.append(alias)
+        attached.append((alias, version))
     return attached
 
 
@@ -163,9 +174,8 @@ def _live(folder: Path, kind: Kind, hidden: list[str]) -> list[str]:
 
 def _segments_in(here: Path, files: str, kind: Kind, hidden: list[str]) -> str:
     typed = f" REPLACE ({', '.join(f'{name}::JSON AS {name}' for name in JSON_COLUMNS)})" if kind == "spans" else ""
-    query = (
-        f"SELECT * EXCLUDE (filename){typed} FROM read_parquet({quoted(f'{pattern(here)}/{files}')}, filename = true)"
-    )
+    columns = columns_sql(kind, segment_version(here / SEED)).replace("*", f"* EXCLUDE (filename){typed}", 1)
+    query = f"SELECT {columns} FROM read_parquet({quoted(f'{pattern(here)}/{files}')}, filename = true)"
     if hidden:
         listed = ", ".join(map(quoted, hidden))
         query += f" WHERE parse_filename(filename) NOT IN ({listed})"

@@ -20,12 +20,13 @@ from tttlab.store.building import Sources, build_archive
 from tttlab.store.bundles import is_bundle, read_bundle
 from tttlab.store.compaction import replaced
 from tttlab.store.contents import open_files
+from tttlab.store.damaged import cannot_be_opened, damaged_folder
 from tttlab.store.database import set_aside_damaged
 from tttlab.store.leftovers import abandoned, replaced_files
 from tttlab.store.manifest import Manifest, manifest_path, read_manifest, write_manifest
 from tttlab.store.open_runs import open_runs
 from tttlab.store.run_ids import run_ids
-from tttlab.store.segments import KINDS, Kind, is_whole, segments
+from tttlab.store.segments import KINDS, Kind, is_damaged, is_whole, segments
 from tttlab.store.upkeep import AT_ONCE, clear_strays, remove_unneeded, removed, upkeep
 from tttlab.store.writers import readers
 
@@ -70,8 +71,8 @@ class _There:
 def delete(folder: Path, runs: Sequence[str]) -> Deleted:
     """Take runs out for good, by their ids or by beginnings that only one id has.
 
-    Raises `StoreError` for a run that there is not or that is still being recorded, for one that a bundle holds, and
-    where the store cannot be written to; then nothing was deleted.
+    Raises `StoreError` for a run that there is not or that is still being recorded, for one that a bundle holds, for a
+    file that is whole and cannot be searched now, and where the store cannot be written to; then nothing was deleted.
     """
     folder = folder.absolute()
     if not folder.is_dir():
@@ -130,6 +131,13 @@ def _there(folder: Path, manifest: Manifest, damaged: set[str]) -> _There:
         if path not in unread and path.exists():
             refuse_newer(path, version_of(path) or 1)
     files = {kind: [path for path in segments(folder, kind) if path.name not in damaged] for kind in KINDS}
+    left = [path for kind in KINDS for path in segments(folder, kind) if path.name in damaged]
+    _refuse_closed(
+        [
+            *(path for path in left if not is_damaged(path)),
+            *(path for path in archives if path in unread and (cannot_be_opened(path) or not damage(path))),
+        ]
+    )
     return _There(
         archives=[path.name for path in archives if path.exists() and path not in unread],
         segments={kind: [path for path in files[kind] if path.name not in manifest.segments] for kind in KINDS},
@@ -137,8 +145,23 @@ def _there(folder: Path, manifest: Manifest, damaged: set[str]) -> _There:
         old_segments={
             kind: [path for path in files[kind] if path.name in manifest.segments and is_whole(path)] for kind in KINDS
         },
-        damaged=sorted({*unread, *(folder / "damaged").glob("*.parquet"), *(folder / "damaged").glob("*.duckdb")}),
+        damaged=sorted(
+            {
+                *unread,
+                *left,
+                *(path for end in ("parquet", "duckdb") for path in damaged_folder(folder).glob(f"*.{end}")),
+            }
+        ),
     )
+
+
+def _refuse_closed(paths: Sequence[Path]) -> None:
+    """What cannot be searched now, and is whole, would bring back later what it holds of a deleted run."""
+    if paths:
+        raise StoreError(
+            f"nothing was deleted: {paths[0]} cannot be read now, and may hold some of it; close what has it open, see "
+            "to its permissions, or move it away"
+        )
 
 
 def _chosen(folder: Path, held: duckdb.DuckDBPyConnection, words: Sequence[str]) -> list[str]:

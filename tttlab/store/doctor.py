@@ -7,21 +7,33 @@ made anew from what the archives say; with `mend=False` nothing is changed.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tttlab.errors import StoreError
 from tttlab.store.archives import archive_folder, damage, version_of
 from tttlab.store.contents import rows_in
+from tttlab.store.damaged import cannot_be_opened, damaged_folder, set_aside
 from tttlab.store.findings import Finding, counted, size
 from tttlab.store.inventory import inventory
 from tttlab.store.layout import steps
 from tttlab.store.leftovers import leftovers
 from tttlab.store.manifest import Manifest, manifest_path, read_manifest, write_manifest
 from tttlab.store.place import is_writable, of_bundle, of_place
-from tttlab.store.segments import KINDS, SEED, VERSION, is_seed, is_whole, make_seed, segment_folder, segments
+from tttlab.store.segments import (
+    KINDS,
+    SEED,
+    VERSION,
+    is_damaged,
+    is_seed,
+    is_whole,
+    make_seed,
+    segment_folder,
+    segments,
+)
 from tttlab.store.upkeep import upkeep
+from tttlab.store.writers import writer_of
 
 LOCK_SECONDS = 10.0
 """How long is waited for a compaction to end."""
@@ -60,25 +72,21 @@ def _examined(folder: Path, *, mend: bool) -> Iterator[Finding]:
             yield Finding("trouble", str(error), folder)
             return
     yield from _of_manifest(folder, manifest, [str(each.message) for each in said], mend=mend)
-    bad_archives = _damaged_archives(folder, manifest)
-    bad_segments = {
-        path: "its bytes are not those that were written"
-        for kind in KINDS
-        for path in segments(folder, kind)
-        if path.name not in manifest.segments and not is_whole(path, again=True)
-    }
-    yield from _lost(folder, {**bad_archives, **bad_segments}, mend=mend)
-    if mend and bad_archives:
-        manifest = _without(folder, manifest, [path.name for path in bad_archives])
-    if mend:
-        for path in (*bad_archives, *bad_segments):
-            _set_aside(folder, path)
+    damaged, unread = _not_as_written(folder, manifest)
+    out = {path.name for path in (*damaged, *unread)}
+    if mend and (bad := [path.name for path in damaged if path.name in manifest.archives]):
+        manifest = _without(folder, manifest, bad)
+    before = set(damaged_folder(folder).glob("*"))
+    for path, reason in damaged.items():
+        yield _lost(folder, path, reason, mend=mend)
+    for path, reason in unread.items():
+        yield _closed(path, reason)
     yield from _seeds(folder, mend=mend)
-    hidden = {*manifest.segments, *(path.name for path in bad_segments)}
-    archives = [name for name in manifest.archives if archive_folder(folder) / name not in bad_archives]
+    hidden = {*manifest.segments, *out}
+    archives = [name for name in manifest.archives if name not in out]
     there = {kind: [path for path in segments(folder, kind) if path.name not in hidden] for kind in KINDS}
     yield from inventory(folder, archives, there)
-    yield from _set_aside_before(folder, {path.name for path in (*bad_archives, *bad_segments)})
+    yield from _set_aside_before(folder, before)
     yield from leftovers(folder, manifest, mend=mend)
 
 
@@ -111,31 +119,67 @@ def _seeds(folder: Path, *, mend: bool) -> Iterator[Finding]:
             )
 
 
-def _damaged_archives(folder: Path, manifest: Manifest) -> dict[Path, str]:
-    paths = [archive_folder(folder) / name for name in manifest.archives]
-    found = {path: damage(path, again=True) for path in paths}
-    unreadable = {path: "DuckDB cannot open it" for path in paths if not found[path] and version_of(path) is None}
-    return {path: reason for path, reason in found.items() if reason} | unreadable
+def _not_as_written(folder: Path, manifest: Manifest) -> tuple[dict[Path, str], dict[Path, str]]:
+    """The files that are not what was written, and those that may be but cannot be read now, each with the reason.
+
+    Only the former are set aside: somebody may have an archive open to write, or too many files are open.
+    """
+    damaged, unread = {}, {}
+    for path in (archive_folder(folder) / name for name in manifest.archives):
+        if reason := cannot_be_opened(path):
+            unread[path] = reason
+        elif reason := damage(path, again=True):
+            damaged[path] = reason
+        elif version_of(path) is None:
+            unread[path] = "DuckDB cannot open it, though its bytes are those that were written"
+    for path in (path for kind in KINDS for path in segments(folder, kind) if path.name not in manifest.segments):
+        if is_whole(path, again=True):
+            continue
+        if is_damaged(path):
+            damaged[path] = "its bytes are not those that were written"
+        else:
+            unread[path] = cannot_be_opened(path) or "it could not be opened"
+    return damaged, unread
 
 
-def _lost(folder: Path, damaged: dict[Path, str], *, mend: bool) -> Iterator[Finding]:
-    for path, reason in damaged.items():
-        rows = rows_in(path)
-        said = "how many rows it had cannot be read" if rows is None else f"it says that it had {counted(rows, 'row')}"
-        there = path.exists()
-        done = f"it was set aside to {folder / 'damaged'}" if mend else "`tttlab doctor` sets it aside"
-        if not there:
-            done = "the manifest does not name it any more" if mend else "`tttlab doctor` takes it out of the manifest"
-        back = f"if you have a copy, put it back as {path}"
-        if path.suffix == ".duckdb":
-            back += f" and remove {manifest_path(folder)}: the archives that are there are then read"
-        yield Finding(
-            "trouble",
-            f"{path.name} is {'damaged' if there else 'missing'} ({reason})",
-            path,
-            f"its rows are lost, and no others; {said}" if there else "its rows are lost, and no others",
-            f"{done}; {back}",
+def _lost(folder: Path, path: Path, reason: str, *, mend: bool) -> Finding:
+    there, ours = path.exists() or path.is_symlink(), path.suffix == ".duckdb" or writer_of(path.name)
+    rows = rows_in(path) if there else None
+    done = _put_away(folder, path) if mend else "`tttlab doctor` sets it aside"
+    if not ours:
+        return Finding(
+            "trouble", f"{path.name} is no segment", path, "tttlab did not write it, and does not read it", done
         )
+    said = "how many rows it had cannot be read" if rows is None else f"it says that it had {counted(rows, 'row')}"
+    if not there:
+        done = "the manifest does not name it any more" if mend else "`tttlab doctor` takes it out of the manifest"
+    back = f"if you have a copy, put it back as {path}"
+    if path.suffix == ".duckdb":
+        back += f" and remove {manifest_path(folder)}: the archives that are there are then read"
+    return Finding(
+        "trouble",
+        f"{path.name} is {'damaged' if there else 'missing'} ({reason})",
+        path,
+        f"its rows are lost, and no others; {said}" if there else "its rows are lost, and no others",
+        f"{done}; {back}",
+    )
+
+
+def _put_away(folder: Path, path: Path) -> str:
+    try:
+        return f"it was set aside to {set_aside(folder, path).parent}"
+    except OSError as error:
+        return f"it could not be set aside ({error.strerror or error}) and is left out"
+
+
+def _closed(path: Path, reason: str) -> Finding:
+    return Finding(
+        "trouble",
+        f"{path.name} cannot be read now ({reason})",
+        path,
+        "its rows are left out until it can be, and it stays where it is",
+        "close what has it open to write, see to its permissions, and ask again",
+    )
 
 
 def _without(folder: Path, manifest: Manifest, archives: Sequence[str]) -> Manifest:
@@ -145,20 +189,13 @@ def _without(folder: Path, manifest: Manifest, archives: Sequence[str]) -> Manif
     return manifest
 
 
-def _set_aside(folder: Path, path: Path) -> None:
-    if path.exists():
-        (folder / "damaged").mkdir(exist_ok=True)
-        path.replace(folder / "damaged" / path.name)
-
-
-def _set_aside_before(folder: Path, now: set[str]) -> Iterator[Finding]:
-    files = [path for path in (folder / "damaged").glob("*") if path.name not in now]
+def _set_aside_before(folder: Path, files: Collection[Path]) -> Iterator[Finding]:
     if files:
-        total = size(sum(path.stat().st_size for path in files))
+        total = size(sum(path.lstat().st_size for path in files))
         yield Finding(
             "note",
             f"{counted(len(files), 'file')} set aside earlier ({total})",
-            folder / "damaged",
+            damaged_folder(folder),
             "they are not read",
             "keep them for a repair of your own, or remove the folder",
         )

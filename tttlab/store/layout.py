@@ -7,13 +7,16 @@ from functools import cache
 from importlib.resources import files
 
 _HERE = files("tttlab.store")
+_MADE = (("tokens", 2, "entropy_topk", "memory.nothing.entropy_topk(top)"),)
+"""Columns that a step makes of others: of what kind of rows, the step's number, the column's name, the step's macro."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of the tables' schema, from the file `schema/NNNN_what.sql`. Published ones are never changed.
 
-    A step may add tables and columns, and fill them; readers of archives from before it see NULL in its columns.
+    A step may add tables and columns, and fill them; readers of archives from before it see NULL in its columns, unless
+    `columns_sql` says what is there instead.
     """
 
     number: int
@@ -28,8 +31,22 @@ def steps() -> tuple[Step, ...]:
 
 
 def tables_sql() -> str:
-    """The statements that make the tables of an archive, in the newest version."""
+    """The statements that make the tables of an archive, and the macros, in the newest version."""
     return "\n".join(step.sql for step in steps())
+
+
+def columns_sql(kind: str, version: int) -> str:
+    """What a query takes from stored rows that have the columns of a version: those, and what later steps make of them.
+
+    The macros of the steps are in the schema `memory.nothing`, where `tables_sql` was executed.
+    """
+    return "*" + "".join(f", {made} AS {name}" for of, step, name, made in _MADE if of == kind and version < step)
+
+
+def filled_sql(kind: str) -> str:
+    """The same of rows that have all columns, but not all of them with what the steps make."""
+    filled = [f"coalesce({name}, {made}) AS {name}" for of, _, name, made in _MADE if of == kind]
+    return f"* REPLACE ({', '.join(filled)})" if filled else "*"
 
 
 def views_sql() -> list[str]:

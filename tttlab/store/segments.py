@@ -5,6 +5,7 @@ A segment's name carries the checksum of its bytes, so a damaged one is known be
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -25,12 +26,14 @@ from tttlab.store.columns import SPANS, TOKENS
 Kind = Literal["spans", "tokens"]
 KINDS: tuple[Kind, ...] = ("spans", "tokens")
 VERSION = 1
+"""Of the columns of segments: the step of the schema that has the same. Later steps make theirs of these."""
 SCHEMAS: dict[Kind, pa.Schema] = {"spans": SPANS, "tokens": TOKENS}
 
 SEED = "0-seed.parquet"
 """An empty segment that is always there, since a query over none is an error, and the first gives the schema."""
 
 _CHECKSUM = re.compile(r"-([0-9a-f]{8})\.parquet$")
+_NO_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
 
 
 def segment_folder(store: Path, kind: Kind) -> Path:
@@ -119,6 +122,18 @@ def is_whole(segment: Path, *, again: bool = False) -> bool:
         return not segment.is_symlink()
     except OSError:
         return False
+
+
+def is_damaged(segment: Path) -> bool:
+    """Whether it was read, and is not what was written: a whole one may fail to open, as when too many files are open.
+
+    What cannot be read now is left where it is, since moving it would take its rows from everyone.
+    """
+    found = _CHECKSUM.search(segment.name)
+    try:
+        return found is None or not is_unchanged(segment, int(found[1], 16), again=True)
+    except OSError as error:
+        return error.errno in _NO_FILE
 
 
 def segments(store: Path, kind: Kind) -> list[Path]:

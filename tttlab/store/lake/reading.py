@@ -10,7 +10,7 @@ from tttlab.store.database import JSON_COLUMNS
 from tttlab.store.lake.catalogue import masked, said_plainly
 from tttlab.store.lake.extensions import connection_with_extensions
 from tttlab.store.lake.tables import checked_folder, open_to_read
-from tttlab.store.layout import tables_sql, views_sql
+from tttlab.store.layout import filled_sql, tables_sql, views_sql
 from tttlab.store.segments import KINDS
 
 
@@ -39,8 +39,8 @@ def connect_lake(catalogue: str, data: str | Path | None = None) -> duckdb.DuckD
 
 def _rows_sql(kind: str) -> str:
     typed = f" REPLACE ({', '.join(f'{name}::JSON AS {name}' for name in JSON_COLUMNS)})" if kind == "spans" else ""
-    # An empty table first: it has all columns of the newest version, which an earlier lake has not.
+    # An empty table first: it has all columns of the newest version, which an earlier lake and segments have not.
     return (
-        f"CREATE VIEW memory.main.stored_{kind} AS SELECT * FROM memory.nothing.stored_{kind} "
-        f"UNION ALL BY NAME SELECT *{typed} FROM lake.stored_{kind}"
+        f"CREATE VIEW memory.main.stored_{kind} AS SELECT {filled_sql(kind)} FROM ("
+        f"SELECT * FROM memory.nothing.stored_{kind} UNION ALL BY NAME SELECT *{typed} FROM lake.stored_{kind})"
     )

@@ -9,11 +9,7 @@ SELECT
     "text",                                          -- as delivered; halves of a surrogate pair are U+FFFD
     token_id,                                        -- NULL where the host gives none
     logprob,                                         -- natural logarithm; see `calls.logprob_stage`
-    list_sum(list_transform(top, lambda t: CASE WHEN t.logprob > -100 THEN -exp(t.logprob) * t.logprob ELSE 0 END))
-        + CASE WHEN list_sum(list_transform(top, lambda t: exp(t.logprob))) < 0.999999
-            THEN -(1 - list_sum(list_transform(top, lambda t: exp(t.logprob))))
-                * ln(1 - list_sum(list_transform(top, lambda t: exp(t.logprob))))
-            ELSE 0 END AS entropy_topk,              -- nats; a lower bound: all outside the top k counts as one outcome
+    entropy_topk::DOUBLE AS entropy_topk,            -- nats; a lower bound: all outside the top k counts as one outcome
     top,                                             -- the likeliest alternatives: [{token_id, text, logprob}]
     make_timestamp(time_ns // 1000) AS arrived,      -- UTC
     time_ns,                                         -- the same in nanoseconds since 1970
