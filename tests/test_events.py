@@ -1,5 +1,5 @@
 from tttlab.events import Alternatives, ChunkDelta, Finish, Fold, TokenDelta, UsageUpdate
-from tttlab.types import Price, Usage
+from tttlab.types import Price, ReasoningItem, Usage
 
 
 def folded(*events):
@@ -49,3 +49,26 @@ def test_dollars_come_from_a_price_and_are_unknown_without_one():
 
 def test_no_logprobs_is_none_and_not_zero():
     assert folded(TokenDelta("a", 1), Finish("stop")).completion().mean_logprob is None
+
+
+def test_pieces_of_unknown_size_are_estimated_until_the_host_counts_them():
+    shown = [ChunkDelta("twelve bytes", 1, "thinking"), ChunkDelta("日本", 2)]
+    fold = folded(*shown)
+    assert (fold.output_tokens, fold.thinking_tokens, fold.estimated) == (3 + 2, 3, True)
+    fold.add(UsageUpdate(Usage(output_tokens=4, thinking_tokens=1)))
+    assert (fold.output_tokens, fold.thinking_tokens, fold.estimated) == (4, 1, False)
+
+
+def test_thinking_that_the_host_shows_and_does_not_count_stays_an_estimate():
+    fold = folded(ChunkDelta("twelve bytes", 1, "thinking"), UsageUpdate(Usage(output_tokens=2)))
+    assert (fold.output_tokens, fold.thinking_tokens, fold.estimated) == (2, 2, True)
+
+
+def test_what_the_host_charges_goes_before_a_price():
+    fold = folded(UsageUpdate(Usage(prompt_tokens=10, output_tokens=10), dollars=0.25))
+    assert fold.usage(Price(prompt=1.0, output=1.0)).dollars == 0.25
+
+
+def test_what_a_provider_wants_back_is_kept():
+    item = ReasoningItem("anthropic_messages", '{"type":"thinking","signature":"x"}')
+    assert folded(item, ChunkDelta("5", 1), Finish("stop")).completion().reasoning == (item,)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tttlab.identity import IdentityCounter, call_seed, request_digest
-from tttlab.types import CallIdentity, Message, Sampling
+from tttlab.types import CallIdentity, Message, ReasoningItem, Sampling
 
 ASKED = (Message("user", "7 * 8?"),)
 
@@ -31,9 +31,12 @@ def test_anything_asked_changes_the_digest_and_the_seed_is_no_part_of_it():
         request_digest("m", (*ASKED, Message("assistant", "")), Sampling()),
         request_digest("m", ASKED, replace(Sampling(), temperature=0.8)),
         request_digest("m", ASKED, replace(Sampling(), stop=("\n",))),
+        request_digest("m", ASKED, replace(Sampling(), thinking_budget=100)),
+        request_digest("m", ASKED, replace(Sampling(), effort="high")),
+        request_digest("m", (Message("user", "7 * 8?", (ReasoningItem("w", "{}"),)),), Sampling()),
     }
     assert digest not in others
-    assert len(others) == 5
+    assert len(others) == 8
 
 
 @given(st.integers(0, 2**40), st.integers(0, 10_000))

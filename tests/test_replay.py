@@ -11,11 +11,11 @@ import tttlab
 from tests.speaker import Speaker, answers, fault
 from tttlab import Budget, ScriptedModel
 from tttlab.errors import OptionError, RunFailed
-from tttlab.events import Finish, TokenDelta, UsageUpdate
+from tttlab.events import ChunkDelta, Finish, TokenDelta, UsageUpdate
 from tttlab.plan import plan
 from tttlab.portal import portal
 from tttlab.runner import Runner
-from tttlab.types import CodeLimits, Price, Usage
+from tttlab.types import CodeLimits, Price, ReasoningItem, Usage
 
 QUESTION = "What is 7 times 8?"
 
@@ -397,3 +397,30 @@ def test_a_replay_that_is_interrupted_is_no_run():
 def test_a_seed_that_is_none_is_told(seed):
     with pytest.raises(OptionError, match="a seed is a whole number"):
         think(known(), seed=seed)
+
+
+def test_what_a_provider_wants_back_and_what_it_charged_are_replayed():
+    item = ReasoningItem("some_wire", '{"signature":"x"}')
+
+    class Opaque(Known):
+        reports_dollars = True
+
+        async def stream(self, request):
+            self.started += 1
+            yield ChunkDelta("56", time.time_ns())
+            yield item
+            yield UsageUpdate(Usage(prompt_tokens=5, output_tokens=3, thinking_tokens=2), dollars=0.125)
+            yield Finish("stop", "encrypted", response_id="r-1")
+
+    async def keeps(problem, think):
+        [completion] = await think.complete(problem.prompt)
+        assert completion.reasoning == (item,)
+        return think.propose(completion.text)
+
+    first = tttlab.think(QUESTION, strategy=keeps, model=Opaque(answers("56")), budget="$1", replay="reuse")
+    assert first.usage.dollars == 0.125
+    again = Opaque(answers("56"))
+    replayed = tttlab.think(QUESTION, strategy=keeps, model=again, budget="$1", replay="reuse")
+    assert (replayed.id, again.started, replayed.usage.dollars) == (first.id, 0, 0.125)
+    sources = asked("SELECT attributes ->> '$.\"tttlab.cost.source\"' FROM spans WHERE name LIKE 'chat %'")
+    assert {source for [source] in sources} == {"reported by the host"}

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import partial
 
+from tttlab.budget import Budget
 from tttlab.errors import OptionError
 from tttlab.naming import name_of
-from tttlab.protocols import Model
+from tttlab.protocols import Model, price_of, reports_dollars
 
 MEANING = {
     "seed": "take a seed",
@@ -43,6 +44,14 @@ def require_leave(what: str, *, allow_code: bool) -> None:
         raise OptionError(
             f"{what} runs programs that a model wrote, and you have not allowed that: pass allow_code=True, or set it "
             "with tttlab.configure(allow_code=True) or TTTLAB_ALLOW_CODE=1"
+        )
+
+
+def require_price(budget: Budget, model: Model) -> None:
+    """Raise `OptionError` where a budget in dollars could not be kept because nobody says what the model costs."""
+    if budget.dollars is not None and price_of(model) is None and not reports_dollars(model):
+        raise OptionError(
+            f"a budget in dollars needs a price, and none is known for {model.name}: give tokens, seconds or calls"
         )
 
 

@@ -16,11 +16,12 @@ from tttlab.errors import CallError
 from tttlab.events import ChunkDelta, Delta, Finish, Fold, StreamEvent, TokenDelta, UsageUpdate
 from tttlab.meter import Meter
 from tttlab.progress import CallEnded, CallStarted, RunEvent, Streamed
-from tttlab.protocols import Model, Watch
+from tttlab.protocols import Model, Watch, reports_dollars
+from tttlab.store.recorded import reported
 from tttlab.tracing import names
 from tttlab.tracing.attributes import extractor_label, of_request, of_stream
 from tttlab.tracing.recorder import Recorder, mark_error, set_known, span_id_of
-from tttlab.types import CallIdentity, Channel, Completion, Price, Problem, Request, Usage
+from tttlab.types import CallIdentity, Channel, Completion, Price, Problem, Request
 
 if TYPE_CHECKING:
     from tttlab.replay import Replay
@@ -74,6 +75,7 @@ class Call:
         self._channel = channel
         self._meter = meter
         self._fold = Fold()
+        self._told_dollars = reports_dollars(context.model)
         self._first_ns: int | None = None
         self._ended_ns: int | None = None
         self._charged = (0, 0, 0, 0, 0.0)
@@ -85,7 +87,7 @@ class Call:
         self._span: Any = None
         self._record: RecordedCall | None = None
         self._deltas = 0
-        self._reports: list[tuple[int, ...]] = []
+        self._reports: list[tuple[float | None, ...]] = []
         self.span_id = ""
 
     async def run(self) -> Completion:
@@ -154,9 +156,7 @@ class Call:
         """Charge what the host had counted by the time a budget cut the call: it was spent, if nobody waits for it."""
         if self._record is None or not self._record.reports or not self._meter.stopping:
             return
-        prompt, cached, output, thinking = self._record.reports[-1][2:]
-        counted = Usage(prompt_tokens=prompt, cached_tokens=cached, output_tokens=output, thinking_tokens=thinking)
-        self._fold.add(UsageUpdate(counted))
+        self._fold.add(reported(self._record.reports[-1]))
         self._charge()
         self._report()
 
@@ -196,7 +196,7 @@ class Call:
         return self._context.model.stream(self._clipped())
 
     def _take(self, event: StreamEvent, record: Callable[[int, Delta], None]) -> None:
-        if self._channel is not None and not isinstance(event, (UsageUpdate, Finish)):
+        if self._channel is not None and isinstance(event, (TokenDelta, ChunkDelta)):
             event = replace(event, channel=self._channel)
         self._fold.add(event)
         self._charge()
@@ -218,13 +218,14 @@ class Call:
     def _report(self) -> None:
         """Note the host's own count, and when it came: a replay charges it at the same moment."""
         fold = self._fold
-        counts = (fold.prompt_tokens, fold.cached_tokens, fold.output_tokens, fold.thinking_tokens)
+        counts = (fold.prompt_tokens, fold.cached_tokens, fold.output_tokens, fold.thinking_tokens, fold.dollars)
         if not self._reports or self._reports[-1][2:] != counts:
             self._reports.append((self._context.next_sequence(), self._deltas, *counts))
 
     def _charge(self) -> None:
         fold, price = self._fold, self._context.price
-        dollars = price.dollars(fold.usage()) if price else 0.0
+        known = price is not None or self._told_dollars
+        dollars = fold.dollars if fold.dollars is not None else price.dollars(fold.usage()) if price else 0.0
         now = (fold.prompt_tokens, fold.cached_tokens, fold.output_tokens, fold.thinking_tokens, dollars)
         old = self._charged
         self._charged = now
@@ -233,16 +234,17 @@ class Call:
             now[1] - old[1],
             now[2] - old[2],
             now[3] - old[3],
-            dollars - old[4] if price else None,
+            dollars - old[4] if known else None,
         )
 
     def _clipped(self) -> Request:
         """The request as it is sent: capped one token above what the budget leaves, so that it is seen to end."""
         left = self._meter.remaining().tokens
-        sampling = self._asked.sampling
-        if left is None or left + 1 >= sampling.max_tokens:
-            return self._asked
-        return replace(self._asked, sampling=replace(sampling, max_tokens=left + 1))
+        asked, thinking = self._asked, self._context.model.can.thinking
+        if left is None or left + 1 >= asked.most_tokens(thinking=thinking):
+            return asked
+        sampling = replace(asked.sampling, max_tokens=min(left + 1, asked.sampling.max_tokens))
+        return replace(asked, sampling=sampling, cap=left + 1)
 
     def _completion(self) -> Completion:
         whole = self._fold.completion(self._context.price)
@@ -278,6 +280,8 @@ class Call:
                 names.CALL_STATUS: status,
                 names.CALL_ENDED: self._context.next_sequence(),
                 names.USAGE_REPORTS: json.dumps(self._reports),
+                names.USAGE_ESTIMATED: self._fold.estimated or None,
+                names.PRICE_SOURCE: self._price_source(),
                 names.RESPONSE_TIME_TO_FIRST_CHUNK: self._time_to_first(),
                 names.REASONING_VISIBILITY: self._visibility(completion),
                 names.TOKENS_GRANULARITY: self._granularity,
@@ -289,6 +293,11 @@ class Call:
         if self._context.replay and self._record is None:
             self._context.replay.fresh += completion.usage
         self._context.tell(CallEnded(self.span_id, status, completion, answer))
+
+    def _price_source(self) -> str | None:
+        if self._fold.dollars is not None:
+            return "reported by the host"
+        return self._context.price.source if self._context.price else None
 
     def _visibility(self, completion: Completion) -> str:
         return "full" if self._channel == "thinking" else completion.visibility

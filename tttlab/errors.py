@@ -6,6 +6,16 @@
     │   ├── WeightsError       the file of weights is missing, damaged or could not be fetched
     │   ├── EngineError        the engine itself failed or cannot be loaded
     │   └── CallError          one call failed
+    │       └── HostError      a host refused it, failed at it or could not be reached: says which, and what to try
+    │           ├── CredentialError     no key, a wrong one, or one that may not do this (401, 403)
+    │           ├── UnknownModelError   the host has no such model (404)
+    │           ├── ContextLengthError  prompt and output do not fit into the model's context
+    │           ├── ParameterError      the host refuses a parameter, or would ignore it
+    │           ├── RateLimitError      too much was asked in a time, or the credit is spent (429, 402)
+    │           ├── OverloadedError     the host failed or has no room (5xx, 529)
+    │           ├── UnreachableError    no connection: the address, the network, the certificate
+    │           ├── StalledError        a timeout: no connection, no first token, or silence between tokens
+    │           └── BrokenStreamError   the stream ended early or cannot be read; what came before it is kept
     ├── BudgetExhausted        a call was refused because its budget is spent; ends the run with its best answer
     ├── MissingCall            a call is not recorded, and only what is recorded may be served
     ├── ReplayDiffers          a replay went another way than its record, and cannot go on
@@ -50,6 +60,95 @@ class EngineError(ModelError):
 
 class CallError(ModelError):
     """One model call failed."""
+
+
+class HostError(CallError):
+    """A call to a host failed. Says which host and model, its status and words where it gave some, and what to try.
+
+    `retry_after` is in seconds, where the host named a time. `passing` says that the same call may succeed later.
+    """
+
+    passing = False
+    advice = ""
+
+    def __init__(
+        self,
+        said: str,
+        *,
+        provider: str,
+        model: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        advice: str | None = None,
+        passing: bool | None = None,
+    ) -> None:
+        self.provider = provider
+        self.model = model
+        self.status = status
+        self.said = said
+        self.retry_after = retry_after
+        self.advice = self.advice if advice is None else advice
+        self.passing = self.passing if passing is None else passing
+        code = f" ({status})" if status else ""
+        tail = f"; {self.advice}" if self.advice else ""
+        super().__init__(f"{provider}:{model}{code}: {said}{tail}")
+
+
+class CredentialError(HostError):
+    """There is no key, it is wrong, or it may not do this."""
+
+
+class UnknownModelError(HostError):
+    """The host has no model of this name."""
+
+    advice = "`tttlab models` lists what it has"
+
+
+class ContextLengthError(HostError):
+    """Prompt and output do not fit into the model's context."""
+
+    advice = "shorten the prompt, or lower max_tokens"
+
+
+class ParameterError(HostError):
+    """The host refuses a parameter of the request, or would ignore one that changes what the answer means."""
+
+    advice = "`tttlab models` says what each model takes"
+
+
+class RateLimitError(HostError):
+    """Too much was asked in a time, or the credit is spent."""
+
+    passing = True
+    advice = "lower the rate with tttlab.configure(requests_per_minute=...), or wait"
+
+
+class OverloadedError(HostError):
+    """The host failed, or has no room."""
+
+    passing = True
+    advice = "try again later"
+
+
+class UnreachableError(HostError):
+    """No connection to the host could be made, or it broke before anything came."""
+
+    passing = True
+    advice = "check the address and the network"
+
+
+class StalledError(HostError):
+    """The host said nothing for too long."""
+
+    passing = True
+    advice = "raise the timeout, or try again later"
+
+
+class BrokenStreamError(HostError):
+    """A stream ended without its terminal event, or what it says cannot be read."""
+
+    passing = True
+    advice = "what came before it is kept in the trace; try again"
 
 
 class BudgetExhausted(TttlabError):

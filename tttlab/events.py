@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tttlab.types import Channel, Completion, FinishReason, Price, Usage, Visibility
+from tttlab.types import Channel, Completion, FinishReason, Price, ReasoningItem, Usage, Visibility
+
+_BYTES_A_TOKEN = 4
+"""Of text, about: what a piece of unknown size is counted as until its host says it."""
 
 
 class Alternatives(NamedTuple):
@@ -59,6 +62,8 @@ class UsageUpdate:
     """The host's own count so far. Each update replaces the last one; it is not added to it."""
 
     usage: Usage
+    dollars: float | None = None
+    """What the host says that it charges, where it says so: it goes before any price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +77,32 @@ class Finish:
     """`before_sampling` (the model's own distribution) or `after_sampling` (after temperature and truncation)."""
     notes: tuple[str, ...] = ()
     """What a reader of the trace should know: parameters ignored by the host, and the like."""
+    response_id: str | None = None
+    """The host's own name for the response, to ask its makers about it."""
 
 
 Delta = TokenDelta | ChunkDelta
-StreamEvent = TokenDelta | ChunkDelta | UsageUpdate | Finish
+StreamEvent = TokenDelta | ChunkDelta | ReasoningItem | UsageUpdate | Finish
 
 
 class Fold:
     """Folds a stream into a `Completion`, whole or partial, and counts its tokens as they arrive.
 
-    Until the host reports a usage, a token counts as one, and so does a chunk of unknown size; a host's own report
-    replaces that count where it is larger. Counts are plain integers because `add` runs once a token.
+    Until the host reports a usage, a token counts as one, and a chunk of unknown size by its length: `estimated` says
+    so. A host's own report replaces an estimate, and a count of tokens where it is larger. Counts are plain integers
+    because `add` runs once a token.
     """
 
     __slots__ = (
         "_text",
         "_thinking",
         "cached_tokens",
+        "dollars",
+        "estimated",
         "finish",
         "output_tokens",
         "prompt_tokens",
+        "reasoning",
         "thinking_tokens",
         "tokens",
     )
@@ -100,7 +111,10 @@ class Fold:
         self._text: list[str] = []
         self._thinking: list[str] = []
         self.tokens: list[TokenDelta] = []
+        self.reasoning: list[ReasoningItem] = []
         self.finish: Finish | None = None
+        self.dollars: float | None = None
+        self.estimated = False
         self.prompt_tokens = 0
         self.cached_tokens = 0
         self.output_tokens = 0
@@ -112,9 +126,11 @@ class Fold:
             self.tokens.append(event)
             self._add_text(event, 1)
         elif isinstance(event, ChunkDelta):
-            self._add_text(event, 1 if event.tokens is None else event.tokens)
+            self._add_text(event, self._estimate(event.text) if event.tokens is None else event.tokens)
         elif isinstance(event, UsageUpdate):
-            self._reported(event.usage)
+            self._reported(event)
+        elif isinstance(event, ReasoningItem):
+            self.reasoning.append(event)
         else:
             self.finish = event
 
@@ -126,11 +142,23 @@ class Fold:
         else:
             self._text.append(event.text)
 
-    def _reported(self, usage: Usage) -> None:
+    def _estimate(self, text: str) -> int:
+        self.estimated = True
+        return -(-len(text.encode(errors="surrogatepass")) // _BYTES_A_TOKEN)
+
+    def _reported(self, update: UsageUpdate) -> None:
+        usage = update.usage
         self.prompt_tokens = usage.prompt_tokens
         self.cached_tokens = usage.cached_tokens
-        self.output_tokens = max(self.output_tokens, usage.output_tokens)
-        self.thinking_tokens = max(self.thinking_tokens, usage.thinking_tokens)
+        self.dollars = update.dollars
+        if self.estimated and usage.output_tokens:
+            self.output_tokens = usage.output_tokens
+            # A host that shows its thinking and does not count it: the estimate stands, and is said to be one.
+            self.estimated = bool(self.thinking_tokens and not usage.thinking_tokens)
+            self.thinking_tokens = usage.thinking_tokens or min(self.thinking_tokens, usage.output_tokens)
+        else:
+            self.output_tokens = max(self.output_tokens, usage.output_tokens)
+            self.thinking_tokens = max(self.thinking_tokens, usage.thinking_tokens)
 
     def usage(self, price: Price | None = None) -> Usage:
         """What the call has cost so far; dollars are None where no price is given."""
@@ -140,9 +168,9 @@ class Fold:
             output_tokens=self.output_tokens,
             thinking_tokens=self.thinking_tokens,
             calls=1,
-            dollars=None,
+            dollars=self.dollars,
         )
-        return usage if price is None else replace(usage, dollars=price.dollars(usage))
+        return usage if price is None or self.dollars is not None else replace(usage, dollars=price.dollars(usage))
 
     def completion(self, price: Price | None = None) -> Completion:
         """What the stream gave so far. A stream without its terminal event has the finish reason `cancelled`."""
@@ -155,4 +183,5 @@ class Fold:
             tokens=tuple(self.tokens),
             visibility=finish.visibility,
             served_model=finish.served_model,
+            reasoning=tuple(self.reasoning),
         )

@@ -13,6 +13,8 @@ from collections import Counter
 
 from tttlab.types import SAMPLING_OPTIONS, CallIdentity, Message, Sampling
 
+_LATER = ("thinking_budget", "effort")
+"""Options that came later, and change the digest only of a request that sets them: what was recorded stays the same."""
 _SEEDS = 2**32 - 1
 """Seeds are below this: engines take 2**32 - 1 to mean "draw a seed yourself"."""
 
@@ -20,9 +22,17 @@ _SEEDS = 2**32 - 1
 def request_digest(model: str, messages: tuple[Message, ...], sampling: Sampling) -> str:
     """The digest of a request as asked: model, messages and sampling, without its seed."""
     drawn = {name: getattr(sampling, name) for name in SAMPLING_OPTIONS}  # `asdict` copies each value deeply.
-    asked = {"model": model, "messages": [[m.role, m.text] for m in messages], "sampling": drawn}
+    for name in _LATER:
+        if drawn[name] is None:
+            del drawn[name]
+    asked = {"model": model, "messages": [_turn(message) for message in messages], "sampling": drawn}
     canonical = json.dumps(asked, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()[:32]}"
+
+
+def _turn(message: Message) -> list[object]:
+    items = [[item.wire, item.content] for item in message.reasoning]
+    return [message.role, message.text, *([items] if items else [])]
 
 
 def hashed_seed(*parts: str | int) -> int:

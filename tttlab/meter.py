@@ -10,7 +10,7 @@ import anyio
 
 from tttlab.budget import Budget
 from tttlab.clock import RunClock
-from tttlab.errors import BudgetExhausted, OptionError
+from tttlab.errors import BudgetExhausted
 from tttlab.types import Usage
 
 Number = TypeVar("Number", int, float)
@@ -159,11 +159,3 @@ def _least(a: Number | None, b: Number | None) -> Number | None:
     if a is None or b is None:
         return a if b is None else b
     return min(a, b)
-
-
-def require_price(budget: Budget, model: str, *, priced: bool) -> None:
-    """Raise `OptionError` where a budget in dollars could not be kept because the model has no known price."""
-    if budget.dollars is not None and not priced:
-        raise OptionError(
-            f"a budget in dollars needs a price, and none is known for {model}: give tokens, seconds or calls"
-        )

@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tttlab.abilities import require_abilities
+from tttlab.abilities import require_abilities, require_price
 from tttlab.answers import Extractor, find_extractor
 from tttlab.budget import Budget
 from tttlab.errors import MissingCall, OptionError
-from tttlab.meter import require_price
 from tttlab.models import canonical_name, resolve_model
 from tttlab.naming import name_of, parameters_of
 from tttlab.options import Resolved, as_told, resolve, resolve_flag, resolve_mode, store_folder
@@ -121,7 +120,7 @@ def plan(  # noqa: PLR0913 - every option by its name
             pace=pace,
             records=records if mode == "only" or _is_known(model, found) else None,
         )
-        require_price(limits, found.name, priced=planned.price is not None)
+        require_price(limits, found)
         require_abilities(chosen, found, allow_code=planned.allow_code)
         if records is not None and planned.records is None:
             records.close()

@@ -36,8 +36,8 @@ class Model(Protocol):
     """A source of completions. `stream` yields events until a `Finish`; closing the iterator cancels the call.
 
     A model may also have `price: Price | None`, `provider: str` (the `gen_ai.provider.name`), `parameters: int | None`
-    (how many weights it has), and `describe() -> Mapping[str, str | int]` (what identifies its weights, recorded with
-    each run).
+    (how many weights it has), `reports_dollars: bool` (its host says what each call costs), and `describe() ->
+    Mapping[str, str | int]` (what identifies its weights, recorded with each run).
     """
 
     @property
@@ -198,6 +198,11 @@ def price_of(model: Model) -> Price | None:
     return price if isinstance(price, Price) else None
 
 
+def reports_dollars(model: Model) -> bool:
+    """Whether the model's host says what each call costs."""
+    return getattr(model, "reports_dollars", False) is True
+
+
 def recorded_facts(model: Model) -> dict[str, Any]:
     """What is recorded of a model, so that it can be stood in for when its calls are replayed."""
     describe: Callable[[], Mapping[str, str | int]] | None = getattr(model, "describe", None)
@@ -207,6 +212,7 @@ def recorded_facts(model: Model) -> dict[str, Any]:
         "parameters": getattr(model, "parameters", None),
         "identity": dict(describe()) if describe else None,
         "price": asdict(price) if (price := price_of(model)) else None,
+        "reports_dollars": reports_dollars(model),
     }
 
 

@@ -140,6 +140,8 @@ class Replay:
         await self.order.turn(Moment(call.ended, seconds))
         if call.status != "ok" or call.finish is None:
             raise CallError(call.error or "the recorded call failed")
+        for item in call.reasoning:
+            yield item
         yield call.finish
 
     async def _be_cut(self, call: RecordedCall, seconds: float) -> NoReturn:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from tttlab.abilities import require_abilities, require_leave
+from tttlab.abilities import require_abilities, require_leave, require_price
 from tttlab.branches import PLACE, Branch, Place, Scope, at, check_names, opening
 from tttlab.budget import Budget
 from tttlab.call import Call, CallContext
@@ -24,7 +24,7 @@ from tttlab.concurrency import cancel_all
 from tttlab.errors import OptionError
 from tttlab.execution import run_traced
 from tttlab.identity import IdentityCounter
-from tttlab.meter import Meter, metered, require_price
+from tttlab.meter import Meter, metered
 from tttlab.models import resolve_model
 from tttlab.naming import name_of
 from tttlab.order import Counter
@@ -224,7 +224,7 @@ class Session:
     @contextmanager
     def limit(self, budget: Budget) -> Iterator[Meter]:
         """See `Think.limit`. The meter that is given says afterwards, in `exhausted`, which unit ran out, if any."""
-        require_price(budget, self.asked.model.name, priced=self.asked.price is not None)
+        require_price(budget, self.asked.model)
         place = self.place
         attributes = {names.RUN_ID: self.context.run_id, names.LIMIT_BUDGET: asdict(budget)}
         with self.context.recorder.span(names.SPAN_LIMIT, attributes, parent=place.span) as span:
@@ -257,7 +257,7 @@ class Session:
             model_facts=recorded_facts(found),
             reusable=isinstance(model, str) or digest_of(found) is not None or self._only_replays,
         )
-        require_price(self.budget, found.name, priced=context.price is not None)
+        require_price(self.budget, found)
         return context
 
     @property

@@ -26,11 +26,24 @@ FinishReason = Literal["stop", "length", "content_filter", "tool_call", "error",
 
 
 @dataclass(frozen=True, slots=True)
+class ReasoningItem:
+    """What a provider wants back unchanged with the turn that it belongs to: a signature, or encrypted thinking.
+
+    `wire` names the format that gave it, which alone can read it; `content` is JSON text, byte for byte as it came.
+    """
+
+    wire: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation."""
 
     role: Role
     text: str
+    reasoning: tuple[ReasoningItem, ...] = ()
+    """Of an assistant's turn: what `Completion.reasoning` held, for the model that gave it."""
 
 
 Prompt = str | Sequence[Message]
@@ -91,6 +104,10 @@ class Price:
         return (fresh * self.prompt + usage.cached_tokens * cached_rate + usage.output_tokens * self.output) / 1e6
 
 
+TAKEN = ("temperature", "top_p", "top_k", "min_p", "stop", "grammar")
+"""Options of `Sampling` that some models take and some do not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What a model can do, as data, so that a strategy can ask before it spends."""
@@ -98,14 +115,26 @@ class Capabilities:
     seed: bool = False
     logprobs: bool = False
     prefix: bool = False
+    """Goes on from a last message of role `assistant`."""
     thinking: bool = False
+    """Thinks in a channel of its own."""
     parallel: int = 16
     """How many streams are worth running at once."""
+    n: bool = False
+    """Draws several completions in one request, whose prompt is counted once."""
+    thinking_budget: bool = False
+    """Holds its thinking to a number of tokens."""
+    effort: tuple[str, ...] = ()
+    """The levels of effort that it knows, lowest first."""
+    takes: tuple[str, ...] = TAKEN
+    """Which of the sampling options `TAKEN` have an effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How a completion is drawn. None leaves the model's own default in force.
+
+    `max_tokens` holds the answer, and a model's own thinking has its own room beside it.
 
     The defaults ask for the model's true distribution (no top-k, top-p or min-p truncation), so that recorded
     log-probabilities are those of the distribution sampled from, up to `temperature`.
@@ -121,8 +150,13 @@ class Sampling:
     """How many of the likeliest alternatives to record with each token, where the model gives them."""
     grammar: str | None = None
     """A GBNF grammar that constrains the output, where the model takes one."""
+    thinking_budget: int | None = None
+    """Tokens of thinking beside `max_tokens`, for a model with a thinking channel; None leaves it `THINKING_ROOM`."""
+    effort: str | None = None
+    """One of the model's levels of effort (`Capabilities.effort`); None leaves its own default."""
 
     def __post_init__(self) -> None:
+        at_least(0, thinking_budget=self.thinking_budget)
         at_least(0, temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, min_p=self.min_p)
         at_least(0, logprobs=self.logprobs)
         at_least(1, max_tokens=self.max_tokens)
@@ -132,6 +166,8 @@ class Sampling:
 
 
 SAMPLING_OPTIONS: tuple[str, ...] = tuple(item.name for item in fields(Sampling))
+THINKING_ROOM = 8192
+"""Tokens that a model with a thinking channel may think where no `thinking_budget` is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +180,15 @@ class Request:
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     seed: int | None = None
+    cap: int | None = None
+    """The most tokens of output, thinking included, that the budget leaves; None where it leaves more than is asked."""
+
+    def most_tokens(self, *, thinking: bool) -> int:
+        """The most tokens of output: those of the answer and, of a model that is `thinking`, those of its thinking."""
+        budget = self.sampling.thinking_budget
+        room = (THINKING_ROOM if budget is None else budget) if thinking else 0
+        whole = self.sampling.max_tokens + room
+        return whole if self.cap is None else min(whole, self.cap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +215,8 @@ class Completion:
     tokens: tuple[TokenDelta, ...] = ()
     visibility: Visibility = "none"
     served_model: str | None = None
+    reasoning: tuple[ReasoningItem, ...] = ()
+    """What the provider wants back with this turn: pass it on in `Message.reasoning`."""
     identity: CallIdentity | None = None
     span_id: str | None = None
     """The OpenTelemetry span that recorded the call, 16 hex digits."""

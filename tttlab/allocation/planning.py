@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from tttlab.abilities import require_price
 from tttlab.allocation.allotted import Allotted
 from tttlab.allocation.result import UNITS, Unit
 from tttlab.allocation.rules import RULES, Ballot
@@ -13,7 +14,6 @@ from tttlab.answers import Extractor
 from tttlab.budget import Budget
 from tttlab.checks import at_least
 from tttlab.errors import OptionError, nearest
-from tttlab.meter import require_price
 from tttlab.plan import Plan, plan
 from tttlab.protocols import Model
 from tttlab.types import Problem, Usage
@@ -85,7 +85,7 @@ def plan_allocation(
         plan(problem, strategy=strategy, model=model, seed=seed, extract=extract, replay=replay, pace=pace)
         for problem in listed
     ]
-    require_price(limits, plans[0].model.name, priced=plans[0].price is not None)
+    require_price(limits, plans[0].model)
     _distinct([each.problem for each in plans])
     _require_room(limits, plans)
     difficulties = _difficulties(terms, [each.problem for each in plans])

@@ -25,8 +25,11 @@ class StandIn:
         self.name = name
         self.provider = str(facts.get("provider", "tttlab"))
         self.parameters: int | None = facts.get("parameters")
-        self.can = Capabilities(**{key: value for key, value in (facts.get("can") or {}).items() if key in known})
+        said: dict[str, Any] = {key: value for key, value in (facts.get("can") or {}).items() if key in known}
+        abilities: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in said.items()}
+        self.can = Capabilities(**abilities)
         self.price = Price(**facts["price"]) if facts.get("price") else None
+        self.reports_dollars = facts.get("reports_dollars") is True
         self._identity: Mapping[str, Any] = facts.get("identity") or {}
         self._load = load
         self._model: Model | None = None

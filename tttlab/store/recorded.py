@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from tttlab.events import NO_ALTERNATIVES, Alternatives, ChunkDelta, Delta, Finish, TokenDelta, UsageUpdate
 from tttlab.store.bundles import is_bundle
 from tttlab.tracing import names
-from tttlab.types import CallIdentity, Ran, Usage
+from tttlab.types import CallIdentity, Ran, ReasoningItem, Usage
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_WITHOUT_DOLLARS = 6
 Ranked = tuple[int, Delta | UsageUpdate]
 """What a call streamed, with its number among all that happened in the run."""
 
@@ -48,7 +49,7 @@ WHERE run_id = $run AND name = 'propose' AND scope_name = 'tttlab' AND end_ns IS
     AND (attributes ->> '$."tttlab.answer.nested"') IS NULL
 ORDER BY sequence
 """
-_TOKENS = "SELECT * FROM stored_tokens WHERE run_id = $run ORDER BY span_key, position"
+_TOKENS = "SELECT * EXCLUDE (entropy_topk) FROM stored_tokens WHERE run_id = $run ORDER BY span_key, position"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +83,8 @@ class RecordedCall:
     error: str | None
     finish: Finish | None
     usage: Usage
-    reports: Sequence[Sequence[int]] | None
-    """The host's own counts: (number in the run, deltas before it, prompt, cached, output, thinking).
+    reports: Sequence[Sequence[float | None]] | None
+    """The host's own counts: (number in the run, deltas before it, prompt, cached, output, thinking, dollars).
 
     None in what was recorded before they were noted.
     """
@@ -93,6 +94,7 @@ class RecordedCall:
     ended: int
     model: str
     model_digest: str | None
+    reasoning: Sequence[ReasoningItem]
     attributes: Mapping[str, Any]
 
 
@@ -146,12 +148,9 @@ class Records:
         sequences = self._sequences.get(call.span_key, [])
         reports = _guessed(call, len(deltas)) if call.reports is None else list(call.reports)
         for position in range(len(deltas) + 1):
-            while reports and reports[0][1] <= position:
-                number, _, prompt, cached, output, thinking = reports.pop(0)
-                counted = Usage(
-                    prompt_tokens=prompt, cached_tokens=cached, output_tokens=output, thinking_tokens=thinking
-                )
-                yield number, UsageUpdate(counted)
+            while reports and (reports[0][1] or 0) <= position:
+                report = reports.pop(0)
+                yield int(report[0] or 0), reported(report)
             if position < len(deltas):
                 yield sequences[position], deltas[position]
 
@@ -250,8 +249,16 @@ def _call(row: Mapping[str, Any]) -> RecordedCall:
         ended=said.get(names.CALL_ENDED, 0),
         model=row["model"],
         model_digest=said.get(names.MODEL_DIGEST),
+        reasoning=[ReasoningItem(*each) for each in json.loads(said.get(names.REASONING_ITEMS, "[]"))],
         attributes=said,
     )
+
+
+def reported(report: Sequence[float | None]) -> UsageUpdate:
+    """A host's own count, as a call noted it; what was recorded before dollars were noted ends before them."""
+    prompt, cached, output, thinking = (int(count or 0) for count in report[2:6])
+    counted = Usage(prompt_tokens=prompt, cached_tokens=cached, output_tokens=output, thinking_tokens=thinking)
+    return UsageUpdate(counted, report[6] if len(report) > _WITHOUT_DOLLARS else None)
 
 
 def _guessed(call: RecordedCall, deltas: int) -> list[tuple[int, ...]]:
@@ -276,6 +283,7 @@ def _finish(row: Mapping[str, Any], said: Mapping[str, Any]) -> Finish | None:
         served_model=said.get(names.RESPONSE_MODEL),
         logprob_stage=row["logprob_stage"],
         notes=tuple(said.get(names.CALL_NOTES) or ()),
+        response_id=said.get(names.RESPONSE_ID),
     )
 
 

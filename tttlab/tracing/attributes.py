@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -36,6 +37,8 @@ def of_sampling(sampling: Sampling) -> dict[str, Any]:
         names.SAMPLING_LOGPROBS: sampling.logprobs,
         names.REQUEST_STOP: list(sampling.stop) or None,
         names.SAMPLING_GRAMMAR: sampling.grammar,
+        names.SAMPLING_THINKING_BUDGET: sampling.thinking_budget,
+        names.REQUEST_EFFORT: sampling.effort,
     }
 
 
@@ -45,11 +48,15 @@ def of_stream(fold: Fold, completion: Completion) -> dict[str, Any]:
     return {
         # The conventions have no reason for a choice that never finished but `error`.
         names.RESPONSE_FINISH_REASONS: [completion.finish_reason if finish else "error"],
+        names.RESPONSE_ID: finish.response_id if finish else None,
         names.RESPONSE_MODEL: completion.served_model,
         names.OUTPUT_MESSAGES: [_output(completion)],
         names.LOGPROB_STAGE: finish.logprob_stage if finish else None,
         names.LOGPROB_MEAN: completion.mean_logprob,
         names.CALL_NOTES: list(finish.notes) if finish and finish.notes else None,
+        names.REASONING_ITEMS: json.dumps([[item.wire, item.content] for item in completion.reasoning])
+        if completion.reasoning
+        else None,
         **of_usage(completion.usage),
     }
 
@@ -144,7 +151,10 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    return {"role": message.role, "parts": [{"type": "text", "content": message.text}]}
+    items = [
+        {"type": "reasoning", "content": "", "wire": item.wire, "item": item.content} for item in message.reasoning
+    ]
+    return {"role": message.role, "parts": [*items, {"type": "text", "content": message.text}]}
 
 
 def _output(completion: Completion) -> dict[str, Any]:
