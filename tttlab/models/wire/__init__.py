@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from tttlab.errors import HostError
 from tttlab.events import StreamEvent
@@ -82,4 +82,32 @@ class WireFormat(Protocol):
 
     def failure(self, status: int, body: str, named: Named) -> HostError:
         """The error that an answer of another status than 200 says, of the class that tells what to do."""
+        ...
+
+
+class ChoicesDecoder(Protocol):
+    """As `Decoder`, of a stream with several completions: each event with the number of its completion, from 0.
+
+    The prompt's tokens are counted with the first; what only their sum is reported of is split by what each gave.
+    """
+
+    def feed(self, frame: Frame, time_ns: int) -> Iterable[tuple[int, StreamEvent]]:
+        """What this frame says. Raises as `Decoder.feed` does."""
+        ...
+
+    def end(self) -> Iterable[tuple[int, StreamEvent]]:
+        """The stream has ended: each completion's last events. Raises as `Decoder.end` does."""
+        ...
+
+
+@runtime_checkable
+class DrawsMany(Protocol):
+    """A wire format that can also ask for several completions of one prompt in one request."""
+
+    def encode_many(self, request: Request, named: Named, count: int) -> Encoded:
+        """As `WireFormat.encode`, for `count` completions."""
+        ...
+
+    def choices_decoder(self, named: Named, count: int, notes: tuple[str, ...] = ()) -> ChoicesDecoder:
+        """As `WireFormat.decoder`, for the stream that answers such a request."""
         ...
