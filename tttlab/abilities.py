@@ -10,6 +10,7 @@ from tttlab.budget import Budget
 from tttlab.errors import OptionError
 from tttlab.naming import name_of
 from tttlab.protocols import Model, price_of, reports_dollars
+from tttlab.types import Sampling
 
 MEANING = {
     "seed": "take a seed",
@@ -36,6 +37,12 @@ def require_abilities(thing: object, model: Model, *, allow_code: bool) -> None:
         elif asked is not None and not any(getattr(asked.can, each) for each in ability.split("|")):
             wanted = " or ".join(MEANING[each] for each in ability.split("|"))
             raise OptionError(f"{name_of(needer)} needs a model that can {wanted}, and {asked.name} cannot")
+
+
+def require_thinking(sampling: Sampling, model: Model) -> None:
+    """Raise `OptionError` where a model cannot think with the effort, or within the budget, that it is to be given."""
+    if said := model.can.refusal(sampling.effort, sampling.thinking_budget):
+        raise OptionError(f"{model.name} {said}")
 
 
 def require_leave(what: str, *, allow_code: bool) -> None:

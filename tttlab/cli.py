@@ -57,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     think.add_argument("--extract", help="how the answer is found in a text: final_answer, last_number, boxed ...")
     think.add_argument("--replay", choices=MODES, help="recorded calls: reuse them, only them, or off (off)")
     think.add_argument("--pace", type=float, help="replay this many times as fast as recorded (at once)")
+    think.add_argument("--effort", help="how hard the model is to think, in its own levels, such as low")
+    think.add_argument("--thinking-budget", type=int, help="how many tokens it may think beside its answer")
     think.set_defaults(run=_think)
 
     sql = commands.add_parser("sql", help="ask the store a question in SQL")
@@ -114,6 +116,8 @@ def _think(options: argparse.Namespace) -> int:
             extract=options.extract,
             replay=options.replay,
             pace=options.pace,
+            effort=options.effort,
+            thinking_budget=options.thinking_budget,
             observer=follower.observe,
             while_waiting=follower.pump,
             **parameters,

@@ -184,4 +184,5 @@ class Fold:
             visibility=finish.visibility,
             served_model=finish.served_model,
             reasoning=tuple(self.reasoning),
+            notes=finish.notes,
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tttlab.abilities import require_abilities, require_price
+from tttlab.abilities import require_abilities, require_price, require_thinking
 from tttlab.answers import Extractor, find_extractor
 from tttlab.budget import Budget
 from tttlab.errors import MissingCall, OptionError
@@ -22,7 +22,7 @@ from tttlab.replay import Replay, stand_in
 from tttlab.store.recorded import Records
 from tttlab.strategies import resolve_strategy
 from tttlab.tracing.attributes import extractor_label, known
-from tttlab.types import Price, Problem
+from tttlab.types import Price, Problem, Sampling
 
 if TYPE_CHECKING:
     from tttlab.replay import Mode
@@ -42,6 +42,8 @@ class Plan:
     allow_code: bool = False
     replay: str = "off"
     pace: float | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    """How the run's model is asked to think, where its strategy says nothing else."""
     records: Records | None = None
     """What is recorded of runs of this prompt and seed, where it may serve."""
 
@@ -60,7 +62,14 @@ class Plan:
             "extractor": extractor_label(self.problem.extractor),
             "reference": self.problem.reference,
             "problem": self.problem.id,
+            **({"thinking": self.thinking} if self.thinking else {}),
         }
+
+    @property
+    def thinking(self) -> dict[str, str | int]:
+        """What the model was told of its thinking."""
+        told = {"effort": self.sampling.effort, "thinking_budget": self.sampling.thinking_budget}
+        return {name: value for name, value in told.items() if value is not None}
 
     def replaying(self, *, whole_only: bool = False) -> Replay | None:
         """What serves one run of this plan from the record; None where nothing does."""
@@ -82,6 +91,8 @@ def plan(  # noqa: PLR0913 - every option by its name
     allow_code: bool | str | None = None,
     replay: str | None = None,
     pace: float | None = None,
+    effort: str | None = None,
+    thinking_budget: int | None = None,
     **parameters: Any,
 ) -> Plan:
     """Resolve and check what `think` was given. Raises `OptionError`, or `ModelError` where a model cannot be had."""
@@ -118,9 +129,11 @@ def plan(  # noqa: PLR0913 - every option by its name
             allow_code=options["allow_code"].value == "true" or mode == "only",
             replay=mode,
             pace=pace,
+            sampling=Sampling(effort=effort, thinking_budget=thinking_budget),
             records=records if mode == "only" or _is_known(model, found) else None,
         )
         require_price(limits, found)
+        require_thinking(planned.sampling, found)
         require_abilities(chosen, found, allow_code=planned.allow_code)
         if records is not None and planned.records is None:
             records.close()

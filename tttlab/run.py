@@ -35,6 +35,8 @@ class Run:
     correct: bool | None = None
     """Whether the answer equals the problem's reference; None without a reference."""
     error: str | None = None
+    notes: tuple[str, ...] = ()
+    """What a reader should know of its calls, each thing once: an option that the model's host does not take."""
     store: Path | None = None
     """The folder that the run was recorded in."""
     replayed: int = 0

@@ -20,7 +20,7 @@ from tttlab.meter import Meter, metered
 from tttlab.naming import name_of, parameters_of
 from tttlab.order import Counter
 from tttlab.plan import Plan
-from tttlab.progress import Observer, RunEnded, RunEvent, RunStarted
+from tttlab.progress import CallEnded, Observer, RunEnded, RunEvent, RunStarted
 from tttlab.protocols import digest_of, recorded_facts
 from tttlab.provenance import environment
 from tttlab.recording import recorder_for
@@ -51,6 +51,7 @@ class Runner:
         self._stopped = False
         self._replay = planned.replaying()
         self._difference: str | None = None
+        self._notes: dict[str, None] = {}
 
     def stop(self) -> None:
         """End the run with status `stopped` and its best answer so far. From any thread, at any time."""
@@ -86,6 +87,7 @@ class Runner:
         self._hold(recorder)
         root = self.span = recorder.start(f"{names.OPERATION_RUN} {name_of(planned.strategy)}", self._opening())
         cause: BaseException | None = None
+        self._notes.clear()
         try:
             clock = self._replay.clock if self._replay else RunClock()
             with metered(planned.budget, self._within, clock) as meter:
@@ -156,6 +158,7 @@ class Runner:
             tell=self._tell,
             sequence=sequence,
             allow_code=planned.allow_code,
+            sampling=planned.sampling,
         )
 
     def _stopped_by(self) -> str:
@@ -173,6 +176,7 @@ class Runner:
             names.RUN_ID: self.run_id,
             names.RUN_SEED: planned.seed,
             names.RUN_BUDGET: limits or None,
+            names.RUN_THINKING: planned.thinking or None,
             names.RUN_OPTIONS: {key: dict(value) for key, value in planned.sources.items()},
             names.RUN_ENVIRONMENT: environment(Path.cwd()),
             names.STRATEGY_NAME: name_of(planned.strategy),
@@ -202,6 +206,7 @@ class Runner:
             usage=spent,
             seconds=session.meter.seconds,
             error=error,
+            notes=tuple(self._notes),
             store=planned.store,
             correct=same_answer(last.value, planned.problem.reference),
         )
@@ -261,6 +266,8 @@ class Runner:
         return replace(run, id=base.run_id, seconds=base.seconds, usage=base.usage)
 
     def _tell(self, event: RunEvent) -> None:
+        if isinstance(event, CallEnded):
+            self._notes |= dict.fromkeys(event.completion.notes)
         if self._observer is None:
             return
         try:

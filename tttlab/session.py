@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from tttlab.abilities import require_abilities, require_leave, require_price
+from tttlab.abilities import require_abilities, require_leave, require_price, require_thinking
 from tttlab.branches import PLACE, Branch, Place, Scope, at, check_names, opening
 from tttlab.budget import Budget
 from tttlab.call import Call, CallContext
@@ -113,9 +113,13 @@ class Session:
         **sampling: Any,
     ) -> AsyncIterator[AsyncIterator[Completion]]:
         """See `Think.sample`."""
-        drawn = with_options(self.sampling, sampling)
+        context = await self._context_of(model)
+        # What the run says of thinking is said to its own model: another may know neither.
+        told = self.sampling if context.model is self.context.model else Sampling()
+        drawn = with_options(told, sampling)
+        require_thinking(drawn, context.model)
         draw = Draw(prompt=prompt, n=n, sampling=drawn, role=role, channel=channel, stop_when=stop_when)
-        calls = calls_of(draw, await self._context_of(model), self.place, self.seed, self._identities)
+        calls = calls_of(draw, context, self.place, self.seed, self._identities)
         async with running(calls, order, self._give) as completions:
             yield completions
 

@@ -35,6 +35,8 @@ def think(  # noqa: PLR0913 - every option by its name, so that help and complet
     allow_code: bool | str | None = None,
     replay: str | None = None,
     pace: float | None = None,
+    effort: str | None = None,
+    thinking_budget: int | None = None,
     observer: Observer | None = None,
     while_waiting: Callable[[], None] = lambda: None,
     **parameters: Any,
@@ -62,6 +64,10 @@ def think(  # noqa: PLR0913 - every option by its name, so that help and complet
       refuses it, `"off"` runs everything. Default: `tttlab.configure(replay=...)`, else `reuse` where
       `%load_ext tttlab` was run, and `off` elsewhere.
     - `pace`: how many times as fast as recorded the replayed tokens come: 1 keeps their times. Default: at once.
+    - `effort`: how hard the model is to think, as one of its own levels (`tttlab models` shows them), such as `"low"`.
+      Default: the model's own.
+    - `thinking_budget`: how many tokens it may think beside its answer, where it can be held to that. Default: 8,192
+      where it thinks in a channel of its own.
     - `observer`: called with each piece of news of the run, in the thread that it runs in.
     - `while_waiting`: called about ten times a second in the calling thread: time to show what the observer was told.
     - every other name is a parameter of the strategy, such as `samples=8`.
@@ -82,6 +88,8 @@ def think(  # noqa: PLR0913 - every option by its name, so that help and complet
         allow_code=allow_code,
         replay=replay,
         pace=pace,
+        effort=effort,
+        thinking_budget=thinking_budget,
     )
     runner = Runner(planned, observer)
     return wait_for(runner.run, stop=runner.stop, while_waiting=while_waiting)
@@ -99,6 +107,8 @@ async def athink(  # noqa: PLR0913 - likewise
     allow_code: bool | str | None = None,
     replay: str | None = None,
     pace: float | None = None,
+    effort: str | None = None,
+    thinking_budget: int | None = None,
     observer: Observer | None = None,
     **parameters: Any,
 ) -> Run:
@@ -122,6 +132,8 @@ async def athink(  # noqa: PLR0913 - likewise
         allow_code=allow_code,
         replay=replay,
         pace=pace,
+        effort=effort,
+        thinking_budget=thinking_budget,
     )
     return await Runner(planned, observer).run()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tttlab.answers import FINAL_ANSWER, Extractor
 from tttlab.checks import at_least
-from tttlab.errors import OptionError
+from tttlab.errors import OptionError, nearest
 
 if TYPE_CHECKING:
     from tttlab.events import TokenDelta
@@ -129,6 +129,14 @@ class Capabilities:
     takes: tuple[str, ...] = TAKEN
     """Which of the sampling options `TAKEN` have an effect."""
 
+    def refusal(self, effort: str | None, thinking_budget: int | None) -> str | None:
+        """Why a model of these abilities cannot think as it is told, in words that follow its name; None if it can."""
+        if effort is not None and effort not in self.effort:
+            return f"knows no effort {effort!r}{nearest(str(effort), self.effort)}"
+        if thinking_budget is not None and not self.thinking_budget:
+            return "cannot hold its thinking to a number of tokens" + ("; give an effort" if self.effort else "")
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
@@ -217,6 +225,8 @@ class Completion:
     served_model: str | None = None
     reasoning: tuple[ReasoningItem, ...] = ()
     """What the provider wants back with this turn: pass it on in `Message.reasoning`."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of the call: an option that its host does not take, an attempt that failed before."""
     identity: CallIdentity | None = None
     span_id: str | None = None
     """The OpenTelemetry span that recorded the call, 16 hex digits."""

@@ -1,5 +1,7 @@
 """What a run and a table look like when they are shown: all that counts is there, and nothing in it can run."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,6 +14,7 @@ import tttlab
 from tests.notebook.markup import HOSTILE, text_of
 from tttlab.budget import Budget
 from tttlab.errors import RunFailed
+from tttlab.events import Finish
 from tttlab.models.scripted import Reply, ScriptedModel
 from tttlab.notebook import texts
 from tttlab.notebook.display import run_bundle, table_bundle
@@ -269,3 +272,36 @@ def test_no_text_escapes_from_a_table(cells):
     bundle = table_bundle(pa.table({name: pa.array([cell], pa.string()) for name, cell in cells.items()}))
     text_of(bundle["text/html"])
     assert len(bundle["text/plain"].splitlines()) == (4 if cells else 1)
+
+
+class Noting(ScriptedModel):
+    """Has something to say of each call."""
+
+    def __init__(self, notes, reply="The answer is 56"):
+        super().__init__(reply)
+        self.notes = notes
+
+    async def stream(self, request):
+        async for event in super().stream(request):
+            yield replace(event, notes=self.notes) if isinstance(event, Finish) else event
+
+
+def test_what_there_is_to_know_of_the_calls_is_said_once_and_escaped():
+    model = Noting(("temperature 0.7 was not sent", "<script>alert(1)</script>"))
+    run = tttlab.think("What is 7 times 8?", strategy="self_consistency", samples=3, model=model)
+    assert run.notes == model.notes
+    bundle = run_bundle(run)
+    assert bundle["text/plain"].count("Note: temperature 0.7 was not sent") == 1
+    assert bundle["text/html"].count("temperature 0.7 was not sent") == 1
+    assert "<script>" not in bundle["text/html"]
+    sql = "SELECT DISTINCT notes FROM calls WHERE run_id = ?"
+    [[said]] = tttlab.connect().execute(sql, [run.id]).fetchall()
+    assert json.loads(said) == list(model.notes)
+
+
+def test_many_notes_are_cut():
+    run = tttlab.think("What is 7 times 8?", model=Noting(tuple(f"thing {number}" for number in range(5))))
+    text = run_bundle(run)["text/plain"]
+    assert "thing 2" in text
+    assert "thing 3" not in text
+    assert "2 more notes: see notes in calls" in text

@@ -136,6 +136,21 @@ def test_a_model_that_only_thinks_by_itself_is_asked_once_and_its_report_is_reco
     assert (branch["tttlab.branch.reported_tokens"], branch["tttlab.branch.visibility"]) == (2, "omitted")
 
 
+def test_a_host_that_can_hold_a_model_to_a_budget_of_thinking_is_asked_to():
+    asked = []
+
+    def reply(request):
+        asked.append(request)
+        return Reply(text="The answer is 56", thinking="seven eights and so on and on")
+
+    can = Capabilities(thinking=True, thinking_budget=True)
+    run = think(ScriptedModel(reply, can=can), max_thinking_tokens=3)
+    [request] = asked
+    assert (request.sampling.thinking_budget, request.sampling.max_tokens) == (3, 9)
+    assert (run.answer, run.usage.thinking_tokens) == ("56", 3)
+    assert branch_of(run)["tttlab.branch.asked_max_tokens"] == 3
+
+
 def test_a_model_that_can_do_neither_is_told_before_anything_is_spent():
     model = ScriptedModel(can=Capabilities())
     message = "go on from a partial answer or think in a channel of its own, and scripted cannot$"

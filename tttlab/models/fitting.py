@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
-from tttlab.errors import ParameterError, nearest
+from tttlab.errors import ParameterError
 from tttlab.models.wire import Named
 from tttlab.types import TAKEN, Request, Sampling
 
@@ -54,12 +54,8 @@ def _refuse_unable(request: Request, named: Named) -> None:
         raise _refused(named, "it takes no grammar")
     if request.messages and request.messages[-1].role == "assistant" and not can.prefix:
         raise _refused(named, "it does not go on from a partial answer (the last message is the assistant's)")
-    if sampling.effort is not None and sampling.effort not in can.effort:
-        raise _refused(named, f"it knows no effort {sampling.effort!r}{nearest(sampling.effort, can.effort)}")
-    if sampling.thinking_budget is not None and not can.thinking_budget:
-        raise _refused(
-            named, "its thinking cannot be held to a number of tokens" + ("; give an effort" if can.effort else "")
-        )
+    if said := can.refusal(sampling.effort, sampling.thinking_budget):
+        raise _refused(named, f"it {said}")
 
 
 def _refused(named: Named, said: str) -> ParameterError:

@@ -68,13 +68,14 @@ class ScriptedModel:
         try:
             prompt_tokens = sum(len(message.text.split()) for message in request.messages)
             yield UsageUpdate(Usage(prompt_tokens=prompt_tokens))
-            said = 0
-            for channel, words in _pieces(reply):
-                if said >= request.sampling.max_tokens:
+            said = answered = 0
+            for channel, words in _pieces(reply, request.sampling.thinking_budget):
+                if answered >= request.sampling.max_tokens or said == request.cap:
                     yield Finish("length", reply.visibility if reply.thinking else "none", self.name)
                     return
                 await self._pause(reply, said)
                 said += len(words)
+                answered += len(words) if channel == "answer" else 0
                 if channel == "answer" or reply.visibility == "full":
                     yield _delta(reply, channel, words)
                 else:
@@ -101,10 +102,11 @@ class ScriptedModel:
             await anyio.sleep(reply.seconds_per_token)
 
 
-def _pieces(reply: Reply) -> Iterator[tuple[Channel, list[str]]]:
-    for channel, text in (("thinking", reply.thinking), ("answer", reply.text)):
+def _pieces(reply: Reply, thinking_budget: int | None) -> Iterator[tuple[Channel, list[str]]]:
+    for channel, text, most in (("thinking", reply.thinking, thinking_budget), ("answer", reply.text, None)):
         words = [word if index == 0 else f" {word}" for index, word in enumerate(text.split(" "))] if text else []
         step = reply.chunk or 1
+        words = words[:most]
         for start in range(0, len(words), step):
             yield channel, words[start : start + step]  # type: ignore[misc]  # a literal that mypy widens
 

@@ -63,6 +63,7 @@ def _text(run: Run, calls: Sequence[Said], trouble: str | None) -> str:
     if said := facts.replayed(run):
         lines.append(said)
     lines.append(facts.where(run))
+    lines += facts.noted(run)
     if trouble:
         lines.append(f"Warning: {legible(trouble)}")
     return "\n".join([*lines, *map(legible, noted(run)), facts.question(run)])
@@ -104,6 +105,7 @@ def _html(run: Run, calls: Sequence[Said], trouble: str | None) -> str:
         f'<div style="{_SMALL}"><code style="{_FAINT}; background: transparent; padding: 0">'
         f"{html.escape(facts.question(run))}</code></div>"
     )
+    parts += [_block(note, f"{_SMALL}; color: {_GREY}") for note in facts.noted(run)]
     parts += [_block(legible(note), f"{_SMALL}; color: {_GREY}") for note in noted(run)]
     if trouble:
         parts.append(_block(f"Warning: {legible(trouble)}", f"color: {_AMBER}; font-weight: 600"))

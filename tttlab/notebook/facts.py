@@ -11,6 +11,7 @@ from tttlab.run import Run
 
 SPLIT = 2
 """From this many answers on, it says something that no two are the same."""
+SHOWN_NOTES = 3
 _WHOLE_TEXTS = frozenset({"final_answer", "last_line", "whole_text"})
 _LAST_NUMBER = EXTRACTORS["last_number"]
 
@@ -79,6 +80,13 @@ def asked(run: Run) -> list[str]:
     """What ran on what."""
     given = ", ".join(f"{name}={one_line(str(value))}" for name, value in run.parameters.items())
     return [f"{run.strategy}({given})" if given else run.strategy, one_line(run.model), f"seed {run.seed}"]
+
+
+def noted(run: Run) -> list[str]:
+    """What a reader should know of its calls: the first few things, and how many more there are."""
+    said = [f"Note: {legible(one_line(note))}" for note in run.notes[:SHOWN_NOTES]]
+    left_out = len(run.notes) - SHOWN_NOTES
+    return [*said, *([f"{counted(left_out, 'more note')}: see notes in calls"] if left_out > 0 else [])]
 
 
 def where(run: Run) -> str:

@@ -92,6 +92,10 @@ class TttlabMagics(Magics):
     @argument(
         "--pace", type=float, metavar="TIMES", help="replay this many times as fast as recorded (default: at once)"
     )
+    @argument("--effort", metavar="LEVEL", help="how hard the model is to think, in its own levels, such as low")
+    @argument(
+        "--thinking-budget", type=int, metavar="TOKENS", help="how many tokens the model may think beside its answer"
+    )
     @argument("-o", "--output", metavar="NAME", help="keep the run in this variable, also when it was interrupted")
     @argument("-q", "--quiet", action="store_true", help="no live view; the result is shown all the same")
     @needs_local_scope
@@ -190,6 +194,8 @@ class TttlabMagics(Magics):
                 "extract": given.extract,
                 "replay": "off" if given.fresh else given.replay,
                 "pace": given.pace,
+                "effort": given.effort,
+                "thinking_budget": given.thinking_budget,
             },
             output=None if given.output is None else variable_name(given.output),
             watched=not given.quiet,

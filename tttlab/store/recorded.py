@@ -209,6 +209,7 @@ def _run(row: Mapping[str, Any]) -> RecordedRun:
             "extractor": said.get(names.PROBLEM_EXTRACTOR),
             "reference": said.get(names.PROBLEM_REFERENCE),
             "problem": said.get(names.PROBLEM_ID),
+            **({"thinking": told} if (told := said.get(names.RUN_THINKING)) else {}),
         },
         model_facts=said.get(names.MODEL_FACTS) or {},
         model_digest=(said.get(names.MODEL_IDENTITY) or {}).get("digest"),

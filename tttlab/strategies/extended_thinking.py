@@ -21,11 +21,11 @@ class ExtendedThinking:
     minimum set to the maximum, exactly `ignored_ends` ends are ignored while there is room, as in the paper's own
     experiments. Costs 2 calls and one more for each ignored end, each with all the thinking so far in its prompt.
 
-    A model that only thinks in a channel of its own is asked once, with both maxima as its `max_tokens`: nothing is
-    forced, and a request for an effort or a budget by the wire format comes with the hosted models. Either way the
-    branch of the thinking records what was asked and what was observed. Until there is an answer, the one that can be
-    found in the thinking stands; a conclusion that says nothing abstains. Not training, and no search: one line of
-    thought, longer or shorter.
+    A model that only thinks in a channel of its own is asked once. Where its host can hold it to a budget, that is
+    `max_thinking_tokens`, beside the answer's own tokens; elsewhere it is asked with both maxima as its `max_tokens`,
+    and nothing is forced. Either way the branch of the thinking records what was asked and what was observed. Until
+    there is an answer, the one that can be found in the thinking stands; a conclusion that says nothing abstains. Not
+    training, and no search: one line of thought, longer or shorter.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("prefix|thinking",)
@@ -88,9 +88,12 @@ class ExtendedThinking:
                 ignored += 1
 
     async def _request(self, problem: Problem, think: Think) -> Answer:
-        whole = self.max_thinking_tokens + self.answer_tokens
-        with think.branch(kind="thinking", asked_max_tokens=whole) as branch:
-            [completion] = await think.complete(problem.prompt, temperature=self.temperature, max_tokens=whole)
+        budget = self.max_thinking_tokens if think.can.thinking_budget else None
+        asked = self.answer_tokens + (0 if budget else self.max_thinking_tokens)
+        with think.branch(kind="thinking", asked_max_tokens=budget or asked) as branch:
+            [completion] = await think.complete(
+                problem.prompt, temperature=self.temperature, max_tokens=asked, thinking_budget=budget
+            )
             branch.mark(
                 state="selected",
                 reported_tokens=completion.usage.thinking_tokens,

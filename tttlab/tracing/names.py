@@ -61,6 +61,7 @@ RUN_SEED = "tttlab.run.seed"
 RUN_STATUS = "tttlab.run.status"  # ok | budget | stopped | failed
 RUN_ERROR = "tttlab.run.error"
 RUN_BUDGET = "tttlab.run.budget"  # {"tokens": 2000}
+RUN_THINKING = "tttlab.run.thinking"  # {"effort": "high"} or {"thinking_budget": 4096}: what the model was told
 RUN_OPTIONS = "tttlab.run.options"  # {"model": {"value": ..., "source": "environment"}}
 RUN_ENVIRONMENT = "tttlab.run.environment"  # package versions, Python, platform, git commit
 STRATEGY_NAME = "tttlab.strategy.name"

@@ -22,7 +22,9 @@ SELECT
     thinking_tokens,                                 -- of the output, in the thinking channel
     2 * CAST(attributes ->> '$."tttlab.model.parameters"' AS BIGINT)
         * (prompt_tokens - cached_tokens + output_tokens)::DOUBLE AS flops, -- estimated: 2 x parameters x tokens computed; NULL where the size is unknown
+    COALESCE((attributes ->> '$."tttlab.usage.estimated"')::BOOLEAN, false) AS estimated,  -- some counts are by length: the host gave none
     dollars,                                         -- NULL where no price is known
+    attributes ->> '$."tttlab.cost.source"' AS price_source,  -- whose price, of what version and date
     make_timestamp(start_ns // 1000) AS started,     -- UTC
     (end_ns - start_ns) / 1e9 AS seconds,            -- wall time
     seconds_to_first,                                -- until its first token or chunk
@@ -37,6 +39,7 @@ SELECT
     logprob_stage,                                   -- before_sampling, after_sampling
     attributes ->> '$."tttlab.replay.of"' AS replay_of,  -- the call that recorded it, 16 hex digits; NULL: it ran itself
     status_message AS error,                         -- what went wrong
+    attributes -> '$."tttlab.call.notes"' AS notes,  -- JSON: what was asked and not sent, earlier attempts, and the like
     span_key,                                        -- joins with `tokens`
     parent_key                                       -- the span above it
 FROM whole_spans
