@@ -307,6 +307,29 @@ def test_a_strategy_that_goes_on_where_it_was_cut_is_run_again_with_whole_calls(
     assert (run.status, run.answer, run.replayed, model.started) == ("ok", "3: 56", 1, 2)
 
 
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_a_strategy_that_asks_something_new_beside_a_call_that_was_cut_asks_that_call_again(when):
+    new = None
+
+    async def mine(problem, think):
+        if new == "before":
+            await think.complete("another")
+        async with think.sample(problem.prompt, n=2, order="finished") as samples:
+            async for sample in samples:
+                think.propose(problem.extract(sample.text))
+                if new == "while":
+                    await think.complete("another")
+                break
+
+    held = {}
+    first = Known(lambda request: "The answer is 56", pause=lambda r, p: held.setdefault(r.seed, 0.3 if held else 0.0))
+    assert tttlab.think(QUESTION, strategy=mine, model=first, replay="reuse").usage.calls == 2
+    new = when
+    model = Known(lambda request: "The answer is 56", pause=lambda r, p: 0.001)
+    run = tttlab.think(QUESTION, strategy=mine, model=model, replay="reuse")
+    assert (run.status, run.answer, run.replayed, model.started) == ("ok", "56", 1, 2)
+
+
 def test_a_strategys_own_timeout_is_run_again():
     async def mine(problem, think):
         with anyio.move_on_after(0.1):

@@ -14,6 +14,7 @@ from tttlab.errors import OptionError
 from tttlab.identity import hashed_seed
 from tttlab.meter import Meter
 from tttlab.tracing import names
+from tttlab.tracing.recorder import set_known
 from tttlab.types import Answer, Completion, Usage
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ class Branch:
         """Record facts about the branch. Raises `OptionError` for a name that is the tree's own."""
         check_names(attributes)
         self.attributes.update(attributes)
-        for key, value in attributes.items():
-            self.span.set_attribute(names.BRANCH_PREFIX + key, value)
+        set_known(self.span, {names.BRANCH_PREFIX + key: value for key, value in attributes.items()})
 
     def leave(self) -> None:
         """The block has ended; marks may still come."""
@@ -83,6 +83,8 @@ class Scope:
 
     parent: Scope | None = None
     answers: list[Answer] = field(default_factory=list)
+    proposed_in: list[str] = field(default_factory=list)
+    """The path of the branch of each answer."""
     delivered: list[Completion] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     """Of all that was delivered: to add it up for each proposal would grow with the square."""

@@ -34,9 +34,15 @@ async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
     running = [task for task in tasks if not task.done()]
     for task in running:
         task.cancel()
-    if running:
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait(running)
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while any(not task.done() for task in running):
+            try:
+                await asyncio.wait(running)
+            except asyncio.CancelledError as error:  # By `Task.cancel`, from which no scope shields.
+                cancelled = error
     for task in tasks:
         if task.done() and not task.cancelled():
             task.exception()
+    if cancelled:
+        raise cancelled

@@ -115,6 +115,19 @@ class Meter:
         if self._parent is not None:
             self._parent.charge(prompt, cached, output, thinking, dollars)
 
+    def give_back(self) -> None:
+        """Take what was charged here from the meters above again: it never was spent, or is charged there once more."""
+        meter = self._parent
+        while meter:
+            meter._prompt -= self._prompt
+            meter._cached -= self._cached
+            meter._output -= self._output
+            meter._thinking -= self._thinking
+            meter._calls -= self._calls
+            if meter._dollars is not None and self._dollars is not None:
+                meter._dollars -= self._dollars
+            meter = meter._parent
+
     def exhaust(self, unit: str) -> None:
         """Declare the budget spent and stop what runs under it."""
         self.exhausted = self.exhausted or unit

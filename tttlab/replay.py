@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal, NoReturn
 
 import anyio
@@ -55,6 +55,8 @@ class Replay:
         """Calls that were cut, and that nothing has cut again yet."""
         self.clock = RunClock(held=True)
         self.base = _base(records, mode, _plain(plan))
+        self.curve: tuple[Answer, ...] = ()
+        """As it was recorded, of the run that this one is again; see `difference`."""
         self.served: list[RecordedCall] = []
         self.fresh = Usage()
         self.fresh_calls = 0
@@ -98,13 +100,13 @@ class Replay:
                 f"call {identity.ordinal + 1} of its request in {branch} is not recorded: "
                 f"{_difference(self._records.calls, identity, of_request(asked))}; to run it, use replay='reuse'"
             )
-        self.fresh_calls += 1
         self._begin_own_time()
+        self.fresh_calls += 1
 
     def begin_program(self) -> None:
         """A program that is not recorded is about to run. Raises `ReplayDiffers`, likewise."""
-        self.fresh_programs += 1
         self._begin_own_time()
+        self.fresh_programs += 1
 
     def ends_here(self, identity: CallIdentity | None = None, seed: int | None = None) -> bool:
         """Whether the recorded run had spent its budget of time before it came here: then it is spent now too.
@@ -182,26 +184,26 @@ class Replay:
         if call.delivered is not None:
             await self.order.turn(Moment(call.delivered, self._seconds(call, call.end_ns)))
 
-    def difference(self, status: str, answers: Sequence[Answer]) -> str | None:
+    def difference(self, status: str, answers: Sequence[Answer], branches: Sequence[str]) -> str | None:
         """Why the run is another one than `base`, the run of the same plan; None if it was that one again.
 
-        It was if every call was served from there, and every answer and the end came out the same.
+        It was if every call was served from there, and the end and what each branch proposed came out the same. A
+        proposal waits for no turn: how those of several branches interleave is taken from the record.
         """
         base = self.base
         if base is None:
             return "no run of the same plan is recorded"
-        if self.fresh_calls or self.fresh_programs:
+        if self._is_new:
             return f"{self.fresh_calls} of its calls and {self.fresh_programs} of its programs are not recorded"
         if any(call.run_id != base.run_id for call in self.served) or len(self.served) != base.calls:
             return f"it made other calls than {base.run_id}"
         if status != base.status:
             return f"it ended as {status}, and {base.run_id} as {base.status}"
-        recorded = self._records.answers(base.run_id)
-        same = len(recorded) == len(answers) and all(
-            value == _stored(answer.value) and _close(confidence, answer.confidence)
-            for (value, confidence), answer in zip(recorded, answers, strict=True)
-        )
-        return None if same else f"from the same calls it proposed other answers than {base.run_id}"
+        curve = _in_order_of(self._records.answers(base.run_id), answers, branches)
+        if curve is None:
+            return f"from the same calls it proposed other answers than {base.run_id}"
+        self.curve = curve
+        return None
 
     def facts(self, difference: str | None) -> dict[str, Any]:
         """What a run's own span says of its replay."""
@@ -219,7 +221,13 @@ class Replay:
         if call.status == "ok":
             return of_base or not _is_shortened(call)
         # What was cut or failed serves the same run only; and where it can be had whole now, not what the user cut.
-        return of_base and (self.mode == "only" or (call.status == "cancelled" and call.cancelled_by != "user"))
+        # Nor where something is new: the run is another one by now, and would not cut it where it was.
+        again = call.status == "cancelled" and call.cancelled_by != "user" and not self._is_new
+        return of_base and (self.mode == "only" or again)
+
+    @property
+    def _is_new(self) -> bool:
+        return bool(self.fresh_calls or self.fresh_programs)
 
     def _is_of(self, call: RecordedCall, model_digest: str | None) -> bool:
         """Whether a model of these weights gave it; where either says none, it is where nothing else may answer."""
@@ -280,6 +288,24 @@ def _is_shortened(call: RecordedCall) -> bool:
     """
     asked = call.attributes.get(names.REQUEST_MAX_TOKENS)
     return call.finish is not None and call.finish.reason == "length" and call.usage.output_tokens < (asked or 0)
+
+
+def _in_order_of(
+    recorded: Sequence[tuple[str, Answer]], answers: Sequence[Answer], branches: Sequence[str]
+) -> tuple[Answer, ...] | None:
+    """The answers in the order, and at the cost, of those recorded; None where a branch proposed anything else."""
+    of_branch: dict[str, collections.deque[Answer]] = collections.defaultdict(collections.deque)
+    for branch, answer in zip(branches, answers, strict=True):
+        of_branch[branch].append(answer)
+    curve = []
+    for branch, known in recorded:
+        if not of_branch[branch]:
+            return None
+        proposed = of_branch[branch].popleft()
+        if known.value != _stored(proposed.value) or not _close(known.confidence, proposed.confidence):
+            return None
+        curve.append(replace(proposed, spent=known.spent, basis=known.basis, sequence=known.sequence))
+    return None if any(of_branch.values()) else tuple(curve)
 
 
 def _plain(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tttlab.errors import StoreError
 from tttlab.notebook.legible import counted, dollars_said, legible, seconds_said
+from tttlab.store.archives import quoted
 from tttlab.store.queries import query
 from tttlab.store.run_ids import run_ids
 
@@ -20,12 +23,13 @@ _RUN = "SELECT * FROM runs WHERE run_id = $run"
 _REPEATS = "SELECT run_id, started FROM runs_all WHERE replay_of = $run ORDER BY run_id"
 _USAGE = "SELECT * FROM usage WHERE run_id = $run ORDER BY role, model, status"
 _DEEPER = (
-    "SELECT role, branch, text, tokens FROM calls WHERE run_id = '{run}'",
-    "SELECT * FROM answers WHERE run_id = '{run}' ORDER BY step",
-    "SELECT * FROM branches WHERE run_id = '{run}'",
-    "SELECT * FROM tokens WHERE run_id = '{run}' ORDER BY sequence LIMIT 40",
+    "SELECT role, branch, text, tokens FROM calls WHERE run_id = {run}",
+    "SELECT * FROM answers WHERE run_id = {run} ORDER BY step",
+    "SELECT * FROM branches WHERE run_id = {run}",
+    "SELECT * FROM tokens WHERE run_id = {run} ORDER BY sequence LIMIT 40",
 )
 _INDENT = "  "
+_ORDINARY = re.compile(r"[\w.-]+")
 _VERSIONS_OF = ("git_commit", "git_changed")
 
 
@@ -52,9 +56,15 @@ def run_page(connection: DuckDBPyConnection, word: str) -> str:
         _section("versions", _versions(run["environment"])),
         _section("spend by role", _usage(_rows(connection, _USAGE, run_id))),
         _section("replay", _replay(run, _rows(connection, _REPEATS, run_id))),
-        _section("to look deeper", [("", f'tttlab sql "{each.format(run=run_id)}"') for each in _DEEPER]),
+        _section("to look deeper", [("", _command(each, run_id)) for each in _DEEPER]),
     ]
     return "\n\n".join(parts)
+
+
+def _command(statement: str, run: str) -> str:
+    """As a shell takes it: a run of a stranger's may have any id."""
+    filled = statement.format(run=quoted(run))
+    return f'tttlab sql "{filled}"' if _ORDINARY.fullmatch(run) else f"tttlab sql {shlex.quote(filled)}"
 
 
 def _rows(connection: DuckDBPyConnection, sql: str, run: str | None = None) -> list[dict[str, Any]]:
@@ -82,7 +92,7 @@ def _outcome(run: Mapping[str, Any]) -> list[Pair]:
     judged = {True: ", correct", False: ", not correct", None: ""}[run["correct"]]
     answer = "none" if run["answer"] is None else f"{run['answer']}{confidence}{judged}"
     return _known(
-        ("started", f"{run['started']:%Y-%m-%d %H:%M:%S} UTC"),
+        ("started", None if run["started"] is None else f"{run['started']:%Y-%m-%d %H:%M:%S} UTC"),
         ("took", None if run["seconds"] is None else seconds_said(run["seconds"])),
         ("status", status),
         ("answer", answer),
@@ -120,16 +130,24 @@ def _budget(said: str | None) -> str:
 
 
 def _options(said: str | None) -> list[Pair]:
-    read: Mapping[str, Mapping[str, str]] = json.loads(said) if said else {}
-    return [(name, f"{option.get('value')}  ({option.get('source')})") for name, option in read.items()]
+    return [
+        (name, f"{option.get('value')}  ({option.get('source')})" if isinstance(option, dict) else _plain(option))
+        for name, option in _object(said).items()
+    ]
 
 
 def _versions(said: str | None) -> list[Pair]:
-    read: dict[str, str] = json.loads(said) if said else {}
+    read = {name: _plain(value) for name, value in _object(said).items()}
     commit = read.get("git_commit", "none: not in a git repository")
     if read.get("git_changed") == "true":
         commit += ", with changes that were not committed"
     return [*((name, value) for name, value in read.items() if name not in _VERSIONS_OF), ("git commit", commit)]
+
+
+def _object(said: str | None) -> dict[str, Any]:
+    """What tttlab writes as an object; another program may have written anything under its name."""
+    read = json.loads(said) if said else {}
+    return read if isinstance(read, dict) else {"": read}
 
 
 def _usage(rows: Iterable[Mapping[str, Any]]) -> list[Pair]:

@@ -16,6 +16,7 @@ from tttlab.branches import PLACE, Branch, Place, at
 from tttlab.call import CallContext
 from tttlab.clock import RunClock
 from tttlab.errors import BudgetExhausted, MissingCall, ReplayDiffers, RunFailed, TttlabError
+from tttlab.masking import masked
 from tttlab.meter import Meter, metered
 from tttlab.naming import name_of, parameters_of
 from tttlab.order import Counter
@@ -73,6 +74,8 @@ class Runner:
         run, cause = await self._attempt(recorder)
         if self._differs(cause):
             # Once more, with those calls alone that came to their own end: nothing of this one was seen or spent.
+            if self._meter:
+                self._meter.give_back()
             self._replay = self.plan.replaying(whole_only=True)
             run, cause = await self._attempt(recorder)
         self._tell(RunEnded(run))
@@ -191,7 +194,7 @@ class Runner:
         planned, curve, status = self.plan, tuple(session.scope.answers), self._status(session.meter, cause)
         last = curve[-1] if curve else Answer(value=None)
         spent = session.meter.spent
-        self._difference = self._replay.difference(status, curve) if self._replay else None
+        self._difference = self._replay.difference(status, curve, session.scope.proposed_in) if self._replay else None
         error = None if cause is None or status != "failed" else _said(cause)
         run = Run(
             id=self.run_id,
@@ -263,7 +266,8 @@ class Runner:
         }
         elsewhere = [(base.trace_id, base.span_key)]
         recorder.start(f"{names.OPERATION_REPLAY} {run.strategy}", note, elsewhere=elsewhere).end()
-        return replace(run, id=base.run_id, seconds=base.seconds, usage=base.usage)
+        run = replace(run, id=base.run_id, seconds=base.seconds, usage=base.usage, curve=replay.curve)
+        return replace(run, correct=same_answer(run.answer, run.problem.reference))
 
     def _tell(self, event: RunEvent) -> None:
         if isinstance(event, CallEnded):
@@ -285,4 +289,4 @@ def new_run_id() -> str:
 
 
 def _said(error: BaseException) -> str:
-    return str(error) if isinstance(error, TttlabError) else f"{type(error).__name__}: {error}"
+    return masked(str(error) if isinstance(error, TttlabError) else f"{type(error).__name__}: {error}")

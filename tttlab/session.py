@@ -214,6 +214,7 @@ class Session:
         links = [completion.span_id for completion in linked if completion.span_id]
         self.context.recorder.start(names.SPAN_PROPOSE, attributes, parent=self.place.span, links=links).end()
         scope.answers.append(answer)
+        scope.proposed_in.append(self.place.branch.path)
         if scope.parent is None:
             self.tell(Proposed(answer))
         return answer

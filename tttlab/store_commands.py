@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tttlab.errors import OptionError
+from tttlab.notebook.legible import legible
 from tttlab.options import store_folder
 from tttlab.recording import flush
 
@@ -58,7 +59,7 @@ def _lines(finding: Finding, folder: Path) -> Iterator[str]:
     width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
     where = "" if finding.where == folder else f"\nin {finding.where}"
     told = "; ".join(filter(None, (finding.means, finding.remedy)))
-    for number, paragraph in enumerate(f"{finding.what}{where}\n{told}".strip().splitlines()):
+    for number, paragraph in enumerate(legible(f"{finding.what}{where}\n{told}").strip().splitlines()):
         mark = MARKS[finding.grade] if number == 0 else ""
         yield textwrap.fill(
             paragraph,
@@ -79,7 +80,7 @@ def _delete(options: argparse.Namespace) -> int:
         runs = matching(folder, options.runs)
         if not sys.stdin.isatty():
             raise OptionError(f"{' '.join(runs)} would be deleted for good: add --yes to do it")
-        sys.stdout.write(f"delete {', '.join(runs)} for good? [y/N] ")
+        sys.stdout.write(legible(f"delete {', '.join(runs)} for good? [y/N] "))
         sys.stdout.flush()
         if sys.stdin.readline().strip().lower() not in _YES:
             _say("nothing was deleted")
@@ -120,4 +121,5 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    # Names of files and runs may come from strangers.
+    sys.stdout.write(f"{legible(text)}\n")

@@ -46,6 +46,8 @@ class Entrant:
         self._observer = observer
         self._meter: Meter | None = None
         self._granted: asyncio.Queue[int] = asyncio.Queue()
+        self._taken: list[int] = []
+        """Grants that its strategy was given."""
         self._idle = asyncio.Event()
         self._since = 0.0
         self._busy = 0.0
@@ -89,7 +91,8 @@ class Entrant:
         self.ballot = ballot
         if self._granted.empty():
             self._rest()
-        return await self._granted.get()
+        self._taken.append(await self._granted.get())
+        return self._taken[-1]
 
     def grant(self, samples: int) -> None:
         """Let it draw, or end with 0. Starts the run with the first grant."""
@@ -105,6 +108,13 @@ class Entrant:
         await self._idle.wait()
         self.pending = 0
 
+    def _give_again(self) -> None:
+        """A run that begins once more, since it goes another way than its record, is granted what it was."""
+        left = [self._granted.get_nowait() for _ in range(self._granted.qsize())]
+        for samples in (*self._taken, *left):
+            self._granted.put_nowait(samples)
+        self._taken.clear()
+
     def _rest(self) -> None:
         if not self._idle.is_set():
             self._busy += time.monotonic() - self._since
@@ -119,6 +129,7 @@ class Entrant:
     def _watch(self, event: RunEvent) -> None:
         if isinstance(event, RunStarted):
             self._meter = event.meter
+            self._give_again()
             self._started(event.meter)
         if self._observer is not None:
             self._observer(event)

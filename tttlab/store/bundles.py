@@ -8,6 +8,7 @@ inside it.
 from __future__ import annotations
 
 import difflib
+import errno
 import hashlib
 import json
 import secrets
@@ -21,14 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from tttlab.errors import StoreError
+from tttlab.errors import QueryError, StoreError
 from tttlab.store.archives import quoted
 from tttlab.store.segments import KINDS, SCHEMAS, Kind, SegmentWriter, pattern
 
 FORMAT = 1
 """Of `bundle.json` and of the columns; a bundle of a later one is refused."""
 MANIFEST = "bundle.json"
+MANIFEST_BYTES = 64 * 2**20
+"""A manifest has about 300 bytes a run; one larger than this is not read."""
 _ORDER = {"spans": "run_id, start_ns, span_key", "tokens": "run_id, span_key, position"}
 _RUNS = "SELECT run_id, trace_id, strategy, model, status, answer, calls, tokens FROM runs ORDER BY run_id"
 
@@ -56,21 +61,35 @@ def read_bundle(folder: Path) -> Bundle:
 
     Raises `StoreError` where it is no bundle, of a later format, cut or changed.
     """
+    if not is_bundle(folder):
+        raise StoreError(f"{folder} is no bundle: it has no {MANIFEST}")
     try:
-        said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        written, files, runs = int(said["format"]), dict(said["files"]), list(said["runs"])
-    except FileNotFoundError:
-        raise StoreError(f"{folder} is no bundle: it has no {MANIFEST}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        said = _said(folder / MANIFEST)
+        written, runs = int(said["format"]), [{**run, "run_id": _text(run["run_id"])} for run in said["runs"]]
+        files = {name: (int(of["bytes"]), str(of["digest"])) for name, of in dict(said["files"]).items()}
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise StoreError(f"the bundle {folder} cannot be read: its {MANIFEST} is damaged ({error})") from error
     if written > FORMAT:
         raise StoreError(
             f"the bundle {folder} has format {written} and this tttlab reads up to {FORMAT}: upgrade tttlab"
         )
     for kind in KINDS:
-        _check(folder / f"{kind}.parquet", files.get(f"{kind}.parquet", {}))
+        _check(folder / f"{kind}.parquet", kind, files.get(f"{kind}.parquet"))
     provenance = {key: value for key, value in said.items() if key not in ("files", "runs")}
     return Bundle(folder, tuple(runs), provenance)
+
+
+def _said(manifest: Path) -> dict[str, Any]:
+    if manifest.stat().st_size > MANIFEST_BYTES:
+        raise ValueError(f"it has more than {MANIFEST_BYTES:,} bytes")
+    said: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+    return said
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no run's id")
+    return value
 
 
 def export_bundle(connection: duckdb.DuckDBPyConnection, runs: Sequence[str], target: Path) -> Bundle:
@@ -112,18 +131,25 @@ def import_bundle(store: Path, bundle: Bundle) -> int:
 
     connection, writer = connect(store), SegmentWriter(store)
     try:
-        new = "trace_id NOT IN (SELECT trace_id FROM stored_spans WHERE trace_id IS NOT NULL)"
-        spans = f"FROM {_rows(bundle.file('spans'), 'spans')} WHERE {new}"
-        tokens = (
-            f"FROM {_rows(bundle.file('tokens'), 'tokens')} WHERE span_key IN (SELECT span_key {spans}) "
-            "AND span_key NOT IN (SELECT span_key FROM stored_tokens)"
+        # Nothing is added to a run, a trace or a span that is there, whatever the bundle calls its own.
+        spans = f"FROM {_rows(bundle.file('spans'), 'spans')} WHERE " + " AND ".join(
+            f"({name} IS NULL OR {name} NOT IN (SELECT {name} FROM stored_spans WHERE {name} IS NOT NULL))"
+            for name in ("trace_id", "run_id", "span_key")
         )
-        found = {kind: query(connection, sql) for kind, sql in (("tokens", tokens), ("spans", spans))}
-        count = len({run for run in found["spans"].column("run_id").to_pylist() if run is not None})
+        tokens = (
+            f"SELECT told.* FROM {_rows(bundle.file('tokens'), 'tokens')} AS told SEMI JOIN ({spans}) AS call "
+            "ON call.span_key = told.span_key AND call.run_id IS NOT DISTINCT FROM told.run_id "
+            "WHERE told.span_key NOT IN (SELECT span_key FROM stored_tokens)"
+        )
+        found: dict[Kind, pa.Table] = {"tokens": query(connection, tokens), "spans": query(connection, spans)}
+        ready = {kind: table.cast(SCHEMAS[kind]) for kind, table in found.items()}
+        count = len({run for run in ready["spans"].column("run_id").to_pylist() if run is not None})
         # Tokens first: a call that is there is there with its tokens.
-        for kind in ("tokens", "spans"):
-            if found[kind].num_rows:
-                writer.write(kind, found[kind].cast(SCHEMAS[kind]))
+        for kind, table in ready.items():
+            if table.num_rows:
+                writer.write(kind, table)
+    except (QueryError, pa.ArrowException) as error:
+        raise StoreError(f"the bundle {bundle.folder} cannot be read: {str(error).splitlines()[0]}") from error
     except OSError as error:
         raise StoreError(f"the store in {store} cannot be written to: {error.strerror or error}") from error
     finally:
@@ -152,21 +178,45 @@ def _rows(file: Path, kind: Kind) -> str:
     return f"(SELECT *{typed} FROM read_parquet({quoted(pattern(file))}))"
 
 
-def _check(file: Path, said: Mapping[str, Any]) -> None:
+def _check(file: Path, kind: Kind, said: tuple[int, str] | None) -> None:
+    if said is None:
+        raise StoreError(f"the bundle {file.parent} cannot be read: its {MANIFEST} does not name {file.name}")
     try:
+        if file.exists() and not file.is_file():  # A pipe would be waited for.
+            raise IsADirectoryError(errno.EISDIR, "it is no file")
+        if (size := file.stat().st_size) != said[0]:
+            raise StoreError(f"the bundle {file.parent} is damaged: {file.name} has {size:,} bytes, not {said[0]:,}")
         with file.open("rb") as opened:
             found = f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
-            size = file.stat().st_size
     except OSError as error:
         raise StoreError(f"the bundle {file.parent} is not whole: {file.name}: {error.strerror or error}") from error
-    if size != said.get("bytes"):
-        raise StoreError(
-            f"the bundle {file.parent} is damaged: {file.name} has {size:,} bytes, not {said.get('bytes')}"
-        )
-    if found != said.get("digest"):
+    if found != said[1]:
         raise StoreError(
             f"the bundle {file.parent} is damaged or was changed: {file.name} has not the digest it should"
         )
+    if wrong := _wrong_columns(file, kind):
+        raise StoreError(f"the bundle {file.parent} cannot be read: {file.name} {wrong}")
+
+
+def _wrong_columns(file: Path, kind: Kind) -> str | None:
+    """What is wrong with a file whose digest is right: whoever made the bundle may have made it of anything."""
+    try:
+        found = pq.read_schema(file)
+    except (OSError, pa.ArrowException):
+        return "is no Parquet"
+    for name in dict.fromkeys((*SCHEMAS[kind].names, *found.names)):
+        if name not in SCHEMAS[kind].names:
+            return f"has a column {name!r:.40}, which there is not"
+        if found.names.count(name) != 1:
+            return f"has {'no' if name not in found.names else 'more than one'} column {name!r}"
+        if _plain(found.field(name).type) != _plain(SCHEMAS[kind].field(name).type):
+            return f"has in column {name!r} no {SCHEMAS[kind].field(name).type}"
+    return None
+
+
+def _plain(kind: pa.DataType) -> str:
+    """As DuckDB writes it as well: it marks JSON, and no element as never missing."""
+    return str(getattr(kind, "storage_type", kind)).replace(" not null", "")
 
 
 def chosen_runs(connection: duckdb.DuckDBPyConnection, wanted: Sequence[str]) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 import zlib
 from pathlib import Path
 
@@ -23,6 +25,8 @@ def checksum(path: Path) -> int:
 def is_unchanged(path: Path, expected: int, *, again: bool = False) -> bool:
     """Whether the file has this checksum; `again` reads it even when its size and time are known. Raises `OSError`."""
     status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # To read a pipe is to wait for whoever writes to it.
+        raise IsADirectoryError(errno.EISDIR, "it is no file")
     seen = (status.st_size, status.st_mtime_ns)
     if not again and _known.get(path) == seen:
         return True

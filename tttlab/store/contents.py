@@ -41,7 +41,9 @@ def open_files(
 
 
 def rows_in(path: Path) -> int | None:
-    """How many rows a segment or an archive says that it has, even a damaged one; None where it cannot say."""
+    """How many rows a segment or an archive says that it has, even a damaged one; None where it cannot say now."""
+    if not path.is_file():
+        return None
     try:
         if path.suffix == ".parquet":
             return int(pq.read_metadata(path).num_rows)

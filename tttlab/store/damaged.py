@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import stat
 from itertools import count
 from pathlib import Path
+
+NO_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
+"""Errors of what is no file, and will be none later: a link to nothing or to itself, a folder."""
 
 
 def damaged_folder(store: Path) -> Path:
@@ -22,9 +27,8 @@ def set_aside(store: Path, path: Path) -> Path:
 def cannot_be_opened(path: Path) -> str | None:
     """Why a file that is there cannot be opened now; None if it can, and where there is no file."""
     try:
-        with path.open("rb"):
-            return None
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
+        if stat.S_ISREG(path.stat().st_mode):  # A pipe would be waited for.
+            path.open("rb").close()
     except OSError as error:
-        return error.strerror or str(error)
+        return None if error.errno in NO_FILE else error.strerror or str(error)
+    return None

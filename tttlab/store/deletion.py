@@ -19,7 +19,7 @@ from tttlab.store.archives import archive_folder, damage, quoted, refuse_newer, 
 from tttlab.store.building import Sources, build_archive
 from tttlab.store.bundles import is_bundle, read_bundle
 from tttlab.store.compaction import replaced
-from tttlab.store.contents import open_files
+from tttlab.store.contents import open_files, rows_in
 from tttlab.store.damaged import cannot_be_opened, damaged_folder
 from tttlab.store.database import set_aside_damaged
 from tttlab.store.leftovers import abandoned, replaced_files
@@ -85,10 +85,14 @@ def delete(folder: Path, runs: Sequence[str]) -> Deleted:
 
 def matching(folder: Path, runs: Sequence[str]) -> list[str]:
     """The ids that these words mean. Raises `StoreError` as `delete` does; nothing is changed."""
-    manifest = read_manifest(folder)
-    there = _there(folder, manifest, set())
-    with open_files(folder, there.archives, there.segments) as held:
-        return _chosen(folder, held, runs)
+    try:
+        manifest = read_manifest(folder, mend=False)
+        damaged = {path.name for kind in KINDS for path in segments(folder, kind) if not is_whole(path, again=True)}
+        there = _there(folder, manifest, damaged)
+        with open_files(folder, there.archives, there.segments) as held:
+            return _chosen(folder, held, runs)
+    except (duckdb.Error, OSError) as error:
+        raise StoreError(f"the store in {folder} could not be read: {str(error).splitlines()[0]}") from error
 
 
 def _delete(folder: Path, words: Sequence[str]) -> Deleted:
@@ -126,29 +130,32 @@ def _delete(folder: Path, words: Sequence[str]) -> Deleted:
 def _there(folder: Path, manifest: Manifest, damaged: set[str]) -> _There:
     archives = [archive_folder(folder) / name for name in manifest.archives]
     old_archives = [archive_folder(folder) / name for name in manifest.retired]
-    unread = {path for path in (*archives, *old_archives) if path.exists() and (damage(path) or not version_of(path))}
+    closed = {path for path in archives if cannot_be_opened(path)}
+    open_ones = [path for path in (*archives, *old_archives) if path not in closed and path.exists()]
+    unread = closed | {path for path in open_ones if damage(path) or rows_in(path) is None}
     for path in archives:
-        if path not in unread and path.exists():
+        if path in open_ones and path not in unread:
             refuse_newer(path, version_of(path) or 1)
     files = {kind: [path for path in segments(folder, kind) if path.name not in damaged] for kind in KINDS}
+    old = {kind: [path for path in files[kind] if path.name in manifest.segments] for kind in KINDS}
+    unread_old = {path for kind in KINDS for path in old[kind] if not is_whole(path, again=True)}
     left = [path for kind in KINDS for path in segments(folder, kind) if path.name in damaged]
     _refuse_closed(
         [
             *(path for path in left if not is_damaged(path)),
-            *(path for path in archives if path in unread and (cannot_be_opened(path) or not damage(path))),
+            *(path for path in archives if path in unread and (path in closed or not damage(path))),
         ]
     )
     return _There(
-        archives=[path.name for path in archives if path.exists() and path not in unread],
+        archives=[path.name for path in archives if path in open_ones and path not in unread],
         segments={kind: [path for path in files[kind] if path.name not in manifest.segments] for kind in KINDS},
-        old_archives=[path.name for path in old_archives if path.exists() and path not in unread],
-        old_segments={
-            kind: [path for path in files[kind] if path.name in manifest.segments and is_whole(path)] for kind in KINDS
-        },
+        old_archives=[path.name for path in old_archives if path in open_ones and path not in unread],
+        old_segments={kind: [path for path in old[kind] if path not in unread_old] for kind in KINDS},
         damaged=sorted(
             {
                 *unread,
                 *left,
+                *unread_old,
                 *(path for end in ("parquet", "duckdb") for path in damaged_folder(folder).glob(f"*.{end}")),
             }
         ),

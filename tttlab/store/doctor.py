@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tttlab.errors import StoreError
-from tttlab.store.archives import archive_folder, damage, version_of
+from tttlab.store.archives import archive_folder, damage
 from tttlab.store.contents import rows_in
 from tttlab.store.damaged import cannot_be_opened, damaged_folder, set_aside
 from tttlab.store.findings import Finding, counted, size
@@ -130,7 +130,7 @@ def _not_as_written(folder: Path, manifest: Manifest) -> tuple[dict[Path, str], 
             unread[path] = reason
         elif reason := damage(path, again=True):
             damaged[path] = reason
-        elif version_of(path) is None:
+        elif rows_in(path) is None:
             unread[path] = "DuckDB cannot open it, though its bytes are those that were written"
     for path in (path for kind in KINDS for path in segments(folder, kind) if path.name not in manifest.segments):
         if is_whole(path, again=True):

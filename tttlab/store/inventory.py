@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -90,7 +91,7 @@ def _open_runs(folder: Path, runs: Sequence[OpenRun], spans: int) -> Iterator[Fi
             f"run {run.id} has no end: it was recorded by {by}",
             folder,
             "what it recorded until then is there, with status `incomplete`",
-            f"nothing; `tttlab delete {run.id}` takes it out for good",
+            f"nothing; `tttlab delete {shlex.quote(run.id)}` takes it out for good",
         )
     if more := ended[SHOWN_RUNS:]:
         yield Finding(

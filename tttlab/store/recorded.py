@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tttlab.events import NO_ALTERNATIVES, Alternatives, ChunkDelta, Delta, Finish, TokenDelta, UsageUpdate
 from tttlab.store.bundles import is_bundle
 from tttlab.tracing import names
-from tttlab.types import CallIdentity, Ran, ReasoningItem, Usage
+from tttlab.types import Answer, CallIdentity, Ran, ReasoningItem, Usage
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -44,7 +44,7 @@ WHERE list_contains($runs, run_id) AND operation = 'execute_tool' AND end_ns IS 
 ORDER BY run_id, start_ns
 """
 _ANSWERS = """
-SELECT answer, confidence FROM stored_spans
+SELECT answer, confidence, attributes FROM stored_spans
 WHERE run_id = $run AND name = 'propose' AND scope_name = 'tttlab' AND end_ns IS NOT NULL
     AND (attributes ->> '$."tttlab.answer.nested"') IS NULL
 ORDER BY sequence
@@ -138,9 +138,9 @@ class Records:
             found.setdefault((call.identity, call.seed), []).append(call)
         return found
 
-    def answers(self, run_id: str) -> list[tuple[str | None, float | None]]:
-        """What a run proposed, with its confidence, first to last."""
-        return [(row["answer"], row["confidence"]) for row in self._ask(_ANSWERS, {"run": run_id})]
+    def answers(self, run_id: str) -> list[tuple[str, Answer]]:
+        """What a run proposed, without its votes, first to last, each with the path of the branch that did."""
+        return [_answer(row) for row in self._ask(_ANSWERS, {"run": run_id})]
 
     def events(self, call: RecordedCall) -> Iterator[Ranked]:
         """What a call streamed, in order, and the host's counts between."""
@@ -223,6 +223,24 @@ def _run(row: Mapping[str, Any]) -> RecordedRun:
             dollars=row["dollars"],
         ),
     )
+
+
+def _answer(row: Mapping[str, Any]) -> tuple[str, Answer]:
+    said = json.loads(row["attributes"])
+    answer = Answer(
+        value=row["answer"],
+        confidence=row["confidence"],
+        spent=_usage(said, names.SPENT_PREFIX),
+        basis=_usage(said, names.BASIS_PREFIX),
+        sequence=said.get(names.ANSWER_SEQUENCE) or 0,
+    )
+    return said.get(names.BRANCH_PATH) or "", answer
+
+
+def _usage(said: Mapping[str, Any], prefix: str) -> Usage:
+    counts = {name: said.get(prefix + name) for name in asdict(Usage())}
+    dollars = counts.pop("dollars")
+    return Usage(**{name: count or 0 for name, count in counts.items()}, dollars=dollars)
 
 
 def _call(row: Mapping[str, Any]) -> RecordedCall:

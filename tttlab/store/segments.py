@@ -5,7 +5,6 @@ A segment's name carries the checksum of its bytes, so a damaged one is known be
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import secrets
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 
 from tttlab.store.checksums import is_unchanged
 from tttlab.store.columns import SPANS, TOKENS
+from tttlab.store.damaged import NO_FILE
 
 Kind = Literal["spans", "tokens"]
 KINDS: tuple[Kind, ...] = ("spans", "tokens")
@@ -33,7 +33,6 @@ SEED = "0-seed.parquet"
 """An empty segment that is always there, since a query over none is an error, and the first gives the schema."""
 
 _CHECKSUM = re.compile(r"-([0-9a-f]{8})\.parquet$")
-_NO_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP)
 
 
 def segment_folder(store: Path, kind: Kind) -> Path:
@@ -133,7 +132,7 @@ def is_damaged(segment: Path) -> bool:
     try:
         return found is None or not is_unchanged(segment, int(found[1], 16), again=True)
     except OSError as error:
-        return error.errno in _NO_FILE
+        return error.errno in NO_FILE
 
 
 def segments(store: Path, kind: Kind) -> list[Path]:
