@@ -1,0 +1,1 @@
+"""The puzzle Countdown: make a target from some numbers, each used once, with + - * and /. Its rules alone."""
