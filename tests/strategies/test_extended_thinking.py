@@ -151,6 +151,26 @@ def test_a_host_that_can_hold_a_model_to_a_budget_of_thinking_is_asked_to():
     assert branch_of(run)["tttlab.branch.asked_max_tokens"] == 3
 
 
+def test_an_end_that_comes_too_early_is_ignored_where_thinking_can_be_gone_on_with():
+    asked = []
+
+    def reply(request):
+        asked.append(request)
+        return Reply(text=f"The answer is {54 + len(asked)}", thinking="seven eights")
+
+    can = Capabilities(thinking=True, thinking_budget=True, prefix=True)
+    run = think(ScriptedModel(reply, can=can), max_thinking_tokens=9, min_thinking_tokens=5)
+    assert [request.messages[1:] for request in asked] == [
+        (),
+        (Message("assistant", "<think>\nseven eights\n\nWait"),),
+        (Message("assistant", "<think>\nseven eights\n\nWaitseven eights\n\nWait"),),
+    ]
+    assert [request.sampling.thinking_budget for request in asked] == [9, 7, 5]
+    assert [point.value for point in run.curve] == ["55", "56", "57"]
+    branch = branch_of(run)
+    assert (branch["tttlab.branch.observed_tokens"], branch["tttlab.branch.ignored_ends"]) == (6, 2)
+
+
 def test_a_model_that_can_do_neither_is_told_before_anything_is_spent():
     model = ScriptedModel(can=Capabilities())
     message = "go on from a partial answer or think in a channel of its own, and scripted cannot$"

@@ -10,6 +10,9 @@ from tttlab.errors import OptionError
 from tttlab.protocols import Think
 from tttlab.types import Answer, Message, Problem
 
+OPENING = "<think>"
+"""Begins a partial answer that is still thinking, as the models write it that are run locally."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendedThinking:
@@ -21,9 +24,11 @@ class ExtendedThinking:
     minimum set to the maximum, exactly `ignored_ends` ends are ignored while there is room, as in the paper's own
     experiments. Costs 2 calls and one more for each ignored end, each with all the thinking so far in its prompt.
 
-    A model that only thinks in a channel of its own is asked once. Where its host can hold it to a budget, that is
-    `max_thinking_tokens`, beside the answer's own tokens; elsewhere it is asked with both maxima as its `max_tokens`,
-    and nothing is forced. Either way the branch of the thinking records what was asked and what was observed. Until
+    A model that thinks in a channel of its own, and whose host can hold it to a budget, is held to
+    `max_thinking_tokens` by its host, and its answer comes in the same call. Where it also goes on from a prefix, an
+    end below the minimum is ignored in the same way: it is asked again with its thinking opened (`<think>`) and `wait`
+    at its end, a call for each. One that cannot be held to a budget is asked once with both maxima as its `max_tokens`,
+    and nothing is forced. In every case the branch of the thinking records what was asked and what was observed. Until
     there is an answer, the one that can be found in the thinking stands; a conclusion that says nothing abstains. Not
     training, and no search: one line of thought, longer or shorter.
     """
@@ -50,7 +55,35 @@ class ExtendedThinking:
             )
 
     async def __call__(self, problem: Problem, think: Think) -> Answer:
+        if think.can.thinking_budget:
+            return await self._hold(problem, think)
         return await (self._force if think.can.prefix else self._request)(problem, think)
+
+    async def _hold(self, problem: Problem, think: Think) -> Answer:
+        """The host holds the thinking to its budget; an end that comes too early is ignored here."""
+        question, thinking, used, ignored = Message("user", problem.prompt), "", 0, 0
+        with think.branch(
+            kind="thinking", asked_max_tokens=self.max_thinking_tokens, asked_min_tokens=self.min_thinking_tokens
+        ) as branch:
+            while True:
+                [part] = await think.complete(
+                    [question, *([Message("assistant", f"{OPENING}\n{thinking}")] if thinking else [])],
+                    temperature=self.temperature,
+                    max_tokens=self.answer_tokens,
+                    thinking_budget=self.max_thinking_tokens - used,
+                )
+                used += part.usage.thinking_tokens
+                thinking = f"{thinking}{part.thinking}".strip()
+                branch.mark(
+                    observed_tokens=used, ignored_ends=ignored, ended=part.finish_reason, visibility=part.visibility
+                )
+                answer = think.propose(problem.extract(part.text))
+                enough = used >= self.min_thinking_tokens
+                if enough or ignored == self.ignored_ends or not (think.can.prefix and thinking):
+                    branch.mark(state="selected")
+                    return answer
+                thinking = f"{thinking}\n\n{self.wait}"
+                ignored += 1
 
     async def _force(self, problem: Problem, think: Think) -> Answer:
         question = Message("user", f"{problem.prompt}\n\n{self.trigger}")
@@ -88,12 +121,9 @@ class ExtendedThinking:
                 ignored += 1
 
     async def _request(self, problem: Problem, think: Think) -> Answer:
-        budget = self.max_thinking_tokens if think.can.thinking_budget else None
-        asked = self.answer_tokens + (0 if budget else self.max_thinking_tokens)
-        with think.branch(kind="thinking", asked_max_tokens=budget or asked) as branch:
-            [completion] = await think.complete(
-                problem.prompt, temperature=self.temperature, max_tokens=asked, thinking_budget=budget
-            )
+        whole = self.max_thinking_tokens + self.answer_tokens
+        with think.branch(kind="thinking", asked_max_tokens=whole) as branch:
+            [completion] = await think.complete(problem.prompt, temperature=self.temperature, max_tokens=whole)
             branch.mark(
                 state="selected",
                 reported_tokens=completion.usage.thinking_tokens,
