@@ -64,10 +64,9 @@ def _register(options: argparse.Namespace) -> int:
 
 def _sql(options: argparse.Namespace) -> int:
     from tttlab.notebook.display import table_bundle
-    from tttlab.store.lake import connect_lake
-    from tttlab.store.queries import query
+    from tttlab.store.lake.reading import ask
 
-    _say(table_bundle(query(connect_lake(_catalogue(options), _data(options)), options.statement))["text/plain"])
+    _say(table_bundle(ask(_catalogue(options), options.statement, _data(options)))["text/plain"])
     return 0
 
 

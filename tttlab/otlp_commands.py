@@ -101,9 +101,11 @@ def _import(options: argparse.Namespace) -> int:
 
 def _collect(options: argparse.Namespace) -> int:
     _need_messages()
+    from tttlab.models.credentials import keep_file_secret
     from tttlab.store.otlp.receive import Collector, is_loopback
 
     folder = store_folder()
+    keep_file_secret()
     collector = Collector(folder, options.host, options.port)
     # A terminated collector says what it has, as an interrupted one does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

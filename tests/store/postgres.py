@@ -58,7 +58,9 @@ def running():
             _wait_until_ready(bin_folder, folder, server)
             yield folder
         finally:
-            server.send_signal(signal.SIGINT)  # Its way to end at once, whoever is connected.
+            server.send_signal(
+                signal.SIGQUIT
+            )  # Its way to end at once, whoever is connected, and to write nothing more.
             server.wait(timeout=STARTING_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,6 @@
 """A lake of many machines' stores, in an environment with the DuckDB that it needs, on a real PostgreSQL.
 
-What is held true of it stands in `lake_machines.py`, which is run there.
+What is held true of it stands in `lake_machines.py` and `lake_trouble.py`, which are run there.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from tests.store import postgres
 from tttlab.errors import OptionError
 from tttlab.lake_commands import add_lake_commands
 from tttlab.store.lake import connect_lake, extensions, register
-from tttlab.store.lake.catalogue import masked
+from tttlab.store.lake.secrecy import masked, plain
 
 ROOT = Path(__file__).parents[2]
 INSTALLING = 300
@@ -62,7 +62,7 @@ def environment(tmp_path_factory):
 def test_a_lake_holds_the_rows_of_many_machines(environment, which):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", which]
     done = subprocess.run(
-        [*command, ROOT / "tests" / "store" / "lake_machines.py"],
+        [*command, *(ROOT / "tests" / "store" / name for name in ("lake_machines.py", "lake_trouble.py"))],
         check=False,
         capture_output=True,
         text=True,
@@ -103,10 +103,47 @@ def test_with_another_duckdb_it_says_which_one_it_needs(tmp_path, monkeypatch):
             "could not connect to postgres://:s3cret@h:1/x (refused)",
             "could not connect to postgres://:***@h:1/x (refused)",
         ),
+        ("postgresql://me:s3/?#@ cr\net@host/lake", "postgresql://me:***@host/lake"),
+        ("postgresql://host:5432/lake", "postgresql://host:5432/lake"),
+        ("host=h password='it\\'s s3cret' user=me", "host=h password=*** user=me"),
+        ("host=h password=s3\\ cret user=me", "host=h password=*** user=me"),
+        ("host=h PASSWORD = a&'\"s3cret user='m e'", "host=h PASSWORD = *** user='m e'"),
+        ("host=h password='s3cret", "host=h password=***"),
+        ("host=h password=s3 cret user=me", "host=h password=***"),
+        ("host=h password='s3' cret' user=me", "host=h password=***"),
     ],
 )
 def test_no_password_is_shown(address, shown):
     assert masked(address) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "reason", "shown"),
+    [
+        (
+            "postgresql://me:s3/cret@h/x",
+            'invalid integer value "s3" for "port"',
+            'invalid integer value "***" for "port"',
+        ),
+        ("postgresql://me:1/s3cret@h/x", 'FATAL:  database "s3cret@h/x" is not', 'FATAL:  database "***" is not'),
+        ("postgresql://me:s3%@h/x", 'invalid percent-encoded token: "s3%"', 'invalid percent-encoded token: "***"'),
+        ("postgresql://h/x?password=s%zz", 'invalid token: "s%zz"', 'invalid token: "***"'),
+        ("host=h password=s3 cret", 'missing "=" after "cret" in it', 'missing "=" after "***" in it'),
+        ('host=h password=s3 c"r"et', 'missing "=" after "c"r"et" in it', "missing"),
+        ("postgresql://me:s3cret@h/x", 'user "me": no\n\tdatabase "x"', 'user "me": no'),
+    ],
+)
+def test_what_postgresql_repeats_of_a_password_is_not_shown(address, reason, shown):
+    error = f'IO Error: Failed at "postgres:{address}"Unable to connect to Postgres at "{address}": {reason}\nLINE 1'
+    assert plain(error, address).removeprefix("Unable to connect to PostgreSQL: ") == shown
+
+
+def test_a_folder_that_has_no_path_is_refused(own_store):
+    own_store.mkdir(parents=True)
+    for folder in ("~nobody-of-this-name/lake", "/shared/\udcff"):
+        for ask in (lambda: connect_lake("dbname=x", folder), lambda: register(own_store, "dbname=x", folder)):  # noqa: B023
+            with pytest.raises(OptionError, match="is no folder for a lake"):
+                ask()
 
 
 def test_object_storage_is_refused(own_store):

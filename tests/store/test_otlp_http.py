@@ -8,9 +8,6 @@ import socket
 import struct
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -20,10 +17,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 import tttlab
 from tests.speaker import Speaker, answers
 from tests.store.otlp_command import main
-from tests.store.recorded import record, span
+from tests.store.recorded import span
 from tttlab.errors import OptionError, StoreError
 from tttlab.store.database import connect
-from tttlab.store.journal import Journal
 from tttlab.store.otlp import receive
 from tttlab.store.otlp.encode import trace_requests
 from tttlab.store.otlp.json_form import write_json
@@ -33,24 +29,6 @@ from tttlab.store.otlp.send import send
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 JSON = {"Content-Type": "application/json; charset=utf-8"}
-
-
-@contextmanager
-def serving(server):
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def collector(tmp_path):
-    with serving(Collector(tmp_path / "collected" / "store", port=0)) as opened:
-        yield opened
-    opened.close()
 
 
 def request(*rows):
@@ -97,7 +75,7 @@ def test_what_was_answered_for_is_recorded(collector, data, headers):
         assert answer.json() == {}
 
 
-def test_what_is_sent_again_is_recorded_once_by_a_later_collector_too(collector):
+def test_what_is_sent_again_is_recorded_once_by_a_later_collector_too(collector, serving):
     started, ended, late = request(span(1, ended=False)), request(span(1), span(2)), request(span(2, ended=False))
     for each in (started, ended, ended, started, late):
         assert post(collector, each.SerializeToString(), PROTOBUF).status_code == 200
@@ -177,43 +155,6 @@ def test_a_run_that_is_sent_arrives_whole_with_its_tokens(collector):
     ):
         assert there.execute(sql).fetchall() == here.execute(sql).fetchall() != []
     assert (sent.spans, sent.rejected) == (here.execute("SELECT count(*) FROM spans").fetchone()[0], 0)
-
-
-class Host(BaseHTTPRequestHandler):
-    """A host that answers as the test says, and remembers what it was sent."""
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.got.append((self.path, dict(self.headers), body))
-        status, kind, data = self.server.replies.pop(0) if self.server.replies else (200, "application/x-protobuf", b"")
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def host():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
-    server.got, server.replies = [], []
-    server.address = f"http://127.0.0.1:{server.server_port}"
-    with serving(server):
-        yield server
-    server.server_close()
-
-
-@pytest.fixture
-def recorded(own_store):
-    journal = Journal(own_store)
-    record(journal, count=2)
-    journal.span(span(2))
-    journal.span(span(3, ended=False))
-    journal.close()
-    return connect(own_store)
 
 
 def test_spans_that_have_not_ended_are_left_out_and_counted(recorded, host):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ import duckdb
 
 from tttlab.errors import OptionError, StoreError
 from tttlab.store.archives import quoted
+from tttlab.store.lake.secrecy import LONGEST, masked, plain
 
 SCHEMA = "tttlab"
 """In PostgreSQL: what else the database holds is left alone."""
@@ -41,7 +41,7 @@ def attach_lake(
     except duckdb.InvalidInputException as error:
         if "does not exist" not in str(error):
             raise
-        raise no_lake(catalogue) from error
+        raise no_lake(catalogue) from None  # DuckDB's own message holds the password.
 
 
 def no_lake(catalogue: str) -> OptionError:
@@ -101,19 +101,13 @@ def said_plainly(catalogue: str, what: str) -> Iterator[None]:
     """Raise DuckDB's and the disk's errors as `StoreError`, in one line and without a password."""
     try:
         yield
-    except (duckdb.Error, OSError) as error:
+    except (duckdb.Error, OSError, UnicodeError) as error:
         # From None: DuckDB's own message holds the catalogue's address as it was given.
         raise StoreError(f"{what}: {_line(error, catalogue)}") from None
 
 
 def _line(error: Exception, catalogue: str) -> str:
-    lines = [line.strip() for line in str(error).replace(catalogue, masked(catalogue)).splitlines()]
+    lines = [line.strip() for line in plain(str(error), catalogue).splitlines()]
     # PostgreSQL's own word, where there is one, stands behind the statement that it is about.
     found = next((line[line.index("ERROR:") :] for line in lines if "ERROR:" in line), lines[0] if lines else "")
-    return masked(found)[:300]
-
-
-def masked(text: str) -> str:
-    """The text without passwords of connection strings."""
-    text = re.sub(r"(://[^:/?#\s]*):[^/?#\s]*@", r"\1:***@", text)
-    return re.sub(r"(password\s*=\s*)('[^']*'|[^\s&'\"]+)", r"\1***", text, flags=re.IGNORECASE)
+    return found[:LONGEST]

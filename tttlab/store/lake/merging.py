@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tttlab.store.lake.catalogue import alone, masked, said_plainly
+from tttlab.store.lake.catalogue import alone, said_plainly
 from tttlab.store.lake.extensions import connection_with_extensions
 from tttlab.store.lake.registering import WAIT_SECONDS
+from tttlab.store.lake.secrecy import masked
 from tttlab.store.lake.tables import checked_folder, open_to_change
 
 KEPT = "1 day"

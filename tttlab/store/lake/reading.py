@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
+from tttlab.errors import QueryError
 from tttlab.store.database import JSON_COLUMNS
-from tttlab.store.lake.catalogue import masked, said_plainly
+from tttlab.store.lake.catalogue import said_plainly
 from tttlab.store.lake.extensions import connection_with_extensions
+from tttlab.store.lake.secrecy import masked, plain
 from tttlab.store.lake.tables import checked_folder, open_to_read
 from tttlab.store.layout import filled_sql, tables_sql, views_sql
+from tttlab.store.queries import query
 from tttlab.store.segments import KINDS
 
 
@@ -35,6 +39,15 @@ def connect_lake(catalogue: str, data: str | Path | None = None) -> duckdb.DuckD
         connection.close()
         raise
     return connection
+
+
+def ask(catalogue: str, statement: str, data: str | Path | None = None) -> pa.Table:
+    """The rows that a statement gives. Raises as `connect_lake` does, and `QueryError`, without a password."""
+    with connect_lake(catalogue, data) as lake:
+        try:
+            return query(lake, statement)
+        except QueryError as error:
+            raise QueryError(plain(str(error), catalogue)) from None
 
 
 def _rows_sql(kind: str) -> str:

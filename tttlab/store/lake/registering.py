@@ -24,8 +24,9 @@ from tttlab.errors import StoreError
 from tttlab.store.archives import archive_folder, damage, quoted, refuse_newer, sources_of, version_of
 from tttlab.store.checksums import checksum
 from tttlab.store.database import JSON_COLUMNS, set_aside_damaged
-from tttlab.store.lake.catalogue import alone, masked, said_plainly, transaction
+from tttlab.store.lake.catalogue import alone, said_plainly, transaction
 from tttlab.store.lake.extensions import connection_with_extensions
+from tttlab.store.lake.secrecy import masked
 from tttlab.store.lake.tables import checked_folder, open_to_change, table_folder
 from tttlab.store.manifest import Lease, Manifest, read_manifest
 from tttlab.store.segments import KINDS, Kind, segments
@@ -141,6 +142,7 @@ def _copied(segment: Path, folder: Path) -> Path | None:
         temporary.write_bytes(data)
         _sync(temporary)
         temporary.replace(target)
+        _sync(folder)
     finally:
         temporary.unlink(missing_ok=True)
     return target
@@ -187,6 +189,7 @@ def _written_out(lake: _Lake, kind: Kind, archive: Path) -> list[Path]:
         _sync(temporary)
         target = folder / f"{archive.stem}-{checksum(temporary):08x}.parquet"
         temporary.replace(target)
+        _sync(folder)
     finally:
         temporary.unlink(missing_ok=True)
     return [target]
@@ -221,8 +224,12 @@ def _add(lake: _Lake, files: Mapping[Kind, Sequence[Path]], archive: str | None 
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
+    """Have it on the disk before the catalogue says that it is there: a file, or which files are in a folder."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():  # Some shared folders cannot say it of themselves.
+            raise
     finally:
         os.close(descriptor)

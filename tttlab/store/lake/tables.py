@@ -10,9 +10,10 @@ from pathlib import Path
 import duckdb
 
 from tttlab.errors import OptionError, StoreError
-from tttlab.store.archives import STEPS_SQL
+from tttlab.store.archives import STEPS_SQL, quoted
 from tttlab.store.building import take
-from tttlab.store.lake.catalogue import METADATA, SCHEMA, attach_lake, masked, no_lake, transaction
+from tttlab.store.lake.catalogue import METADATA, SCHEMA, attach_lake, no_lake, transaction
+from tttlab.store.lake.secrecy import masked
 from tttlab.store.layout import Step, steps
 from tttlab.store.segments import Kind
 
@@ -35,7 +36,12 @@ def checked_folder(data: str | Path | None) -> Path | None:
         return None
     if "://" in str(data):
         raise OptionError(f"a lake's files lie in a folder that every machine sees, not in object storage ({data})")
-    return Path(data).expanduser().absolute()
+    try:
+        folder = Path(data).expanduser().absolute()
+        folder.as_posix().encode()
+    except (RuntimeError, UnicodeError) as error:  # A home of nobody, or bytes that are no text.
+        raise OptionError(f"{str(data)!r} is no folder for a lake: {error}") from None
+    return folder
 
 
 def open_to_change(connection: duckdb.DuckDBPyConnection, catalogue: str, data: Path | None) -> Path:
@@ -52,6 +58,11 @@ def open_to_change(connection: duckdb.DuckDBPyConnection, catalogue: str, data: 
         name = secrets.token_hex(8)
         folder.mkdir(parents=True, exist_ok=True)
         _mark(folder, name).write_text("The files of a tttlab lake; its catalogue is in PostgreSQL.\n", "utf-8")
+        # Who began to make this lake may have named a folder that could not be made.
+        _tell_catalogue(
+            connection,
+            f"UPDATE {SCHEMA}.ducklake_metadata SET value = {quoted(f'{folder.as_posix()}/')} WHERE key = 'data_path'",
+        )
         with transaction(connection):
             connection.execute(f"USE lake; {STEPS_SQL}; {_REGISTERED_SQL}; CREATE TABLE lake_name (name VARCHAR)")
             connection.execute("INSERT INTO lake_name VALUES (?)", [name])
@@ -62,8 +73,12 @@ def open_to_change(connection: duckdb.DuckDBPyConnection, catalogue: str, data: 
             take(connection, _with_text(step))
     connection.execute("USE memory")
     for statement in (_ONCE_SQL, _UNKNOWN_BOUNDS_SQL):
-        connection.execute("CALL postgres_execute('catalogue', ?)", [statement])
+        _tell_catalogue(connection, statement)
     return folder
+
+
+def _tell_catalogue(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
+    connection.execute("CALL postgres_execute('catalogue', ?)", [statement])
 
 
 def open_to_read(connection: duckdb.DuckDBPyConnection, catalogue: str, data: Path | None) -> None:

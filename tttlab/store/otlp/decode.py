@@ -17,8 +17,8 @@ _TRACE_FLAGS = 0xFF
 """The bits of OTLP's flags that are W3C's; the others say where a parent was."""
 _LATEST = 2**63 - 1_000
 """Nanoseconds; the last of 64 bits are DuckDB's infinity, and its views have microseconds too."""
-_MOST_REPEATED = 128 * 2**20
-"""Bytes of resources as rows have them, each with its own."""
+_MOST_REPEATED = 64 * 2**20
+"""Bytes of resources and scopes as rows have them, each with its own."""
 _MOST_DROPPED = 2**31 - 1
 
 
@@ -38,10 +38,12 @@ def span_rows(request: ExportTraceServiceRequest) -> list[SpanRow]:
     rows = []
     repeated = 0
     for number, of_resource in enumerate(request.resource_spans):
-        repeated += of_resource.resource.ByteSize() * sum(len(scope.spans) for scope in of_resource.scope_spans)
+        size = of_resource.resource.ByteSize()
+        repeated += sum(len(each.spans) * (size + each.scope.ByteSize()) for each in of_resource.scope_spans)
         if repeated > _MOST_REPEATED:
             raise StoreError(
-                f"resourceSpans[{number}].resource is too large for that many spans: send fewer at once, or less of it"
+                f"resourceSpans[{number}] has a resource or scopes too large for that many spans: "
+                "send fewer at once, or less of them"
             )
         resource = attributes(of_resource.resource.attributes)
         for inner, of_scope in enumerate(of_resource.scope_spans):

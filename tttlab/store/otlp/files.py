@@ -28,6 +28,8 @@ from tttlab.tracing.rows import SpanRow
 LARGEST = 128 * 2**20
 """Bytes of one line, or of a file that is one document."""
 
+_Call = tuple[str, int]
+"""Its run's id and its span's: other programs may choose an id of a span that another run has too."""
 _NEW = """
     SELECT * FROM incoming WHERE NOT EXISTS (
         FROM stored_spans AS there
@@ -82,7 +84,7 @@ def import_file(store: Path, source: Path) -> Imported:
     `StoreError` with the file, the line and the field for what cannot be read; nothing of the file is recorded then.
     """
     spans: list[pa.Table] = []
-    tokens: dict[int, pa.Table] = {}
+    tokens: dict[_Call, pa.Table] = {}
     others = 0
     for line, said in _documents(source):
         try:
@@ -94,11 +96,11 @@ def import_file(store: Path, source: Path) -> Imported:
                 told, deliveries = with_tokens_apart(row)
                 rows.append(told)
                 if deliveries:
-                    key, run = int(row.span_id, 16), str(row.attributes[names.RUN_ID])
-                    told_before = tokens.get(key)
+                    call = run, key = str(row.attributes[names.RUN_ID]), int(row.span_id, 16)
+                    told_before = tokens.get(call)
                     # A call that stands in the file open and ended has more tokens where it has ended.
                     if told_before is None or told_before.num_rows < len(deliveries):
-                        tokens[key] = tokens_table(run, key, 0, *zip(*deliveries, strict=True))
+                        tokens[call] = tokens_table(run, key, 0, *zip(*deliveries, strict=True))
             if rows:
                 spans.append(spans_table(rows))
         except StoreError as error:
@@ -115,7 +117,7 @@ def with_tokens_apart(row: SpanRow) -> tuple[SpanRow, list[Any]]:
     return row._replace(attributes={k: v for k, v in row.attributes.items() if k != TOKENS}), deliveries
 
 
-def _record(store: Path, spans: Sequence[pa.Table], tokens: dict[int, pa.Table]) -> int:
+def _record(store: Path, spans: Sequence[pa.Table], tokens: dict[_Call, pa.Table]) -> int:
     """Write what the store has not, tokens first: a call that is there is there with them. Returns how many spans."""
     from tttlab.store.database import connect
     from tttlab.store.queries import query
@@ -124,10 +126,10 @@ def _record(store: Path, spans: Sequence[pa.Table], tokens: dict[int, pa.Table])
     try:
         connection.register("incoming", pa.concat_tables(spans))
         new = query(connection, _NEW).cast(SCHEMAS["spans"])
-        keys = set(new.column("span_key").to_pylist()) & set(tokens)
-        there = _with_tokens(connection, keys)
+        calls = set(zip(*(new.column(name).to_pylist() for name in ("run_id", "span_key")), strict=True)) & set(tokens)
+        there = _with_tokens(connection, calls)
         # A call that came while it was open has its first ones.
-        if missing := [rest for key in sorted(keys) if (rest := tokens[key].slice(there.get(key, 0))).num_rows]:
+        if missing := [rest for call in sorted(calls) if (rest := tokens[call].slice(there.get(call, 0))).num_rows]:
             writer.write("tokens", pa.concat_tables(missing))
         if new.num_rows:
             writer.write("spans", new)
@@ -138,13 +140,14 @@ def _record(store: Path, spans: Sequence[pa.Table], tokens: dict[int, pa.Table])
     return int(new.num_rows)
 
 
-def _with_tokens(connection: duckdb.DuckDBPyConnection, keys: set[int]) -> dict[int, int]:
+def _with_tokens(connection: duckdb.DuckDBPyConnection, calls: set[_Call]) -> dict[_Call, int]:
     """How many deliveries the store has of each of these calls."""
     sql = (
-        "SELECT span_key, max(position) + 1 FROM stored_tokens "
-        "WHERE span_key IN (SELECT unnest($keys::UBIGINT[])) GROUP BY span_key"
+        "SELECT run_id, span_key, max(position) + 1 FROM stored_tokens "
+        "WHERE span_key IN (SELECT unnest($keys::UBIGINT[])) GROUP BY run_id, span_key"
     )
-    return dict(connection.execute(sql, {"keys": sorted(keys)}).fetchall())
+    found = connection.execute(sql, {"keys": sorted(key for _, key in calls)}).fetchall()
+    return {(run, key): count for run, key, count in found}
 
 
 def _documents(source: Path) -> Iterator[tuple[int, Any]]:

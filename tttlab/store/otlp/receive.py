@@ -76,7 +76,7 @@ class Collector(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             super().__init__((host, port), _Handler)
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, TypeError) as error:
             said = getattr(error, "strerror", None) or error
             raise OptionError(f"{host}:{port} cannot be listened on: {said}; choose another --port") from error
         self.host = host
@@ -153,7 +153,7 @@ class Collector(ThreadingHTTPServer):
     def _write(self) -> None:
         self.journal.flush()
         if self.journal.waiting:
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(self.journal.trouble))
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, self.journal.trouble or "try again")
 
 
 def is_loopback(host: str) -> bool:
@@ -211,9 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             data = self._body()
             self._is_read = True
-            with self.server.decoding:
-                rows = self._rows(data)
-            self.server.record(rows)
+            with self.server.decoding:  # Until they are written: so long are its rows in memory.
+                self.server.record(self._rows(data))
         except Refusal as refusal:
             self._refuse(refusal.status, str(refusal))
         except StoreError as error:

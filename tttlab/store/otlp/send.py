@@ -167,7 +167,8 @@ def words_of(answer: httpx.Response) -> str:
     try:
         said = json.loads(answer.content)
     except (ValueError, RecursionError):
-        return _line(answer.text) or answer.reason_phrase
+        # Not by the charset that it names: Python has some that are no texts'.
+        return _line(answer.content.decode("utf-8", "replace")) or answer.reason_phrase
     for key in ("error", "detail", "message"):  # An error may be an object that has a message.
         if isinstance(said, dict) and said.get(key):
             said = said[key]
@@ -188,10 +189,12 @@ def _asked_pause(answer: httpx.Response, otherwise: float) -> float:
 
 
 def _address(to: str | None) -> _Address:
-    said = (to or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or ENDPOINT).strip().partition("#")[0]
-    address, sign, query = said.partition("?")
+    said = (to or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or ENDPOINT).strip()
+    address, sign, query = said.partition("#")[0].partition("?")
     base = address.rstrip("/").removesuffix("/v1/traces")
-    shown = re.sub(r"://.*@", "://", base)  # To the last one: a password may hold any character.
+    # To the last one, and before anything is cut: a password may hold any character, written as it should be or not.
+    hidden = re.sub(r"^(\w+://)?.*@", r"\1…@", said, flags=re.DOTALL)
+    shown = re.split(r"[?#]", hidden, maxsplit=1)[0].rstrip("/").removesuffix("/v1/traces")
     if not re.match(r"https?://[^/]", base):
         raise OptionError(f"{shown!r} is no address to send to: write one such as {ENDPOINT}")
     return _Address(base, sign + query, shown)
@@ -200,8 +203,13 @@ def _address(to: str | None) -> _Address:
 def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
     """The headers. Raises `OptionError` for one that cannot be sent, without its value, which may be a key."""
     for key, value in headers.items():
-        if not (_TOKEN.fullmatch(key) and value.isascii() and value.isprintable()):
-            raise OptionError(f"the header {key!r} cannot be sent: its name or its value holds signs that HTTP has not")
+        name = _TOKEN.match(key)
+        if name is None or name[0] != key:  # What follows may be the value: who writes `name: value` means one.
+            raise OptionError(
+                f"a header that begins with {name[0] if name else ''!r} has no name of HTTP: write name=value"
+            )
+        if not (value.isascii() and value.isprintable() and value == value.strip()):
+            raise OptionError(f"the header {key!r} cannot be sent: its value holds signs that HTTP has not")
     return headers
 
 
