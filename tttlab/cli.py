@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tttlab.errors import RunFailed, TttlabError
 from tttlab.lake_commands import add_lake_commands
+from tttlab.models_command import add_models_command
+from tttlab.notebook.legible import legible
 from tttlab.options import MODES
 from tttlab.otlp_commands import add_otlp_commands
 from tttlab.store_commands import add_store_commands
@@ -26,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except TttlabError as error:
-        print(f"tttlab: {error}", file=sys.stderr)
+        # It may name what a stranger's bundle holds.
+        print(f"tttlab: {legible(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("tttlab: interrupted; what was recorded until now is kept", file=sys.stderr)
@@ -84,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add_otlp_commands(commands)
     add_store_commands(commands)
     add_lake_commands(commands)
+    add_models_command(commands)
 
     fetch = commands.add_parser("fetch", help="get the embedded model's weights, if they are missing")
     fetch.set_defaults(run=_fetch)

@@ -33,13 +33,18 @@ import difflib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from tttlab.masking import masked
+
 if TYPE_CHECKING:
     from tttlab.meter import Meter
     from tttlab.run import Run
 
 
 class TttlabError(Exception):
-    """The root of all errors that tttlab raises on purpose."""
+    """The root of all errors that tttlab raises on purpose. A credential in its words is hidden."""
+
+    def __init__(self, *said: object) -> None:
+        super().__init__(*(masked(each) if isinstance(each, str) else each for each in said))
 
 
 class OptionError(TttlabError, ValueError):
@@ -83,9 +88,9 @@ class HostError(CallError):
         passing: bool | None = None,
     ) -> None:
         self.provider = provider
-        self.model = model
+        self.model = masked(model)
         self.status = status
-        self.said = said
+        self.said = masked(said)
         self.retry_after = retry_after
         self.advice = self.advice if advice is None else advice
         self.passing = self.passing if passing is None else passing

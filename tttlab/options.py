@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,13 @@ DEFAULTS: dict[str, str] = {
     "traces": "traces",
     "allow_code": "false",
     "replay": "off",
+    "prices": "prices.toml",
+    "requests_per_minute": "none",
+    "tokens_per_minute": "none",
+    "attempts": "4",
+    "connect_seconds": "10",
+    "first_token_seconds": "600",
+    "silent_seconds": "120",
 }
 MODES = ("reuse", "only", "off")
 """Of replay: recorded calls are served and others run, only recorded ones are, or all are run."""
@@ -36,11 +44,15 @@ class Resolved:
     source: str
 
 
-def configure(**options: str | Path | bool | None) -> None:
+def configure(**options: str | Path | bool | float | None) -> None:
     """Set options for this process. None takes one back.
 
     They are `model`, `strategy`, `traces` (the folder of traces), `allow_code` (whether programs that a model wrote may
-    be run), and `replay` (`reuse`, `only` or `off`: whether recorded calls are served from their record).
+    be run), `replay` (`reuse`, `only` or `off`: whether recorded calls are served from their record), and `prices` (a
+    TOML file of what models cost, which goes before all other prices: see `docs/models.md`). For each host of models:
+    `requests_per_minute` and `tokens_per_minute`, which all runs of the process share (`none` by default), `attempts`
+    (how often a call is made at most), and how long is waited: `connect_seconds`, `first_token_seconds`, and
+    `silent_seconds` between two tokens.
 
     Raises `OptionError` for an option that there is not.
     """
@@ -70,6 +82,12 @@ def resolve(name: str, given: str | None = None) -> Resolved:
     return Resolved(DEFAULTS[name], "default")
 
 
+def state_of(names: Sequence[str]) -> Hashable:
+    """What the values of options depend on: while it is the same they are, and to ask for it is quick."""
+    told = tuple((_configured.get(name), os.environ.get(f"TTTLAB_{name.upper()}")) for name in names)
+    return (told, os.getcwd())  # noqa: PTH109 - to make a path of it would take longer than all the rest
+
+
 def in_notebook(*, loaded: bool) -> None:
     """Whether the defaults are a notebook's: cells are run again and again, so there what is recorded is reused."""
     _in_notebook.clear()
@@ -84,6 +102,21 @@ def resolve_flag(name: str, given: bool | str | None = None) -> Resolved:
     if spelled not in _YES | _NO:
         raise OptionError(f"{name} is true or false, not {option.value!r} ({option.source})")
     return Resolved("true" if spelled in _YES else "false", option.source)
+
+
+def resolve_number(name: str) -> float | None:
+    """The value of an option that is a number greater than 0, or `none`. Raises `OptionError`, naming its source."""
+    option = resolve(name)
+    spelled = option.value.strip().lower()
+    if spelled in ("none", "off"):
+        return None
+    try:
+        number = float(spelled)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < float("inf"):
+        raise OptionError(f"{name} is a number greater than 0, or none, not {option.value!r} ({option.source})")
+    return number
 
 
 def resolve_mode(given: str | None = None) -> Resolved:

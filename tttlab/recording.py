@@ -23,12 +23,14 @@ _lock = Lock()
 
 def recorder_for(folder: Path | None = None) -> Recorder:
     """The recorder of the store in `folder`; of the store that the options name unless given."""
+    from tttlab.models.credentials import keep_file_secret
     from tttlab.store.journal import Journal
     from tttlab.tracing.recorder import Recorder
 
     where = (folder or store_folder()).absolute()
     with _lock:
         if where not in _recorders:
+            keep_file_secret()
             _recorders[where] = Recorder(Journal(where))
         return _recorders[where]
 

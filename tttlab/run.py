@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tttlab.budget import Budget
+from tttlab.masking import masked
 from tttlab.types import Answer, Problem, Usage
 
 Status = Literal["ok", "budget", "stopped", "failed"]
@@ -55,7 +56,7 @@ class Run:
         return self.curve[-1].confidence if self.curve else None
 
     def __repr__(self) -> str:
-        return f"<run {self.id}: {self.status}, answer {self.answer!r}, {self.usage.tokens} tokens>"
+        return f"<run {self.id}: {self.status}, answer {masked(repr(self.answer))}, {self.usage.tokens} tokens>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002 - as IPython calls it
         # Imported here because displays stand above runs: a run must not need a notebook.

@@ -13,6 +13,7 @@ from tttlab.naming import name_of, parameters_of
 from tttlab.protocols import Think, Verifier
 from tttlab.tracing import names
 from tttlab.tracing.attributes import of_evaluation, of_verdict
+from tttlab.tracing.hiding import without_secrets
 from tttlab.tracing.recorder import set_known
 from tttlab.types import Problem, Verdict
 
@@ -34,7 +35,7 @@ async def verify_traced(
         with at(replace(place, span=span)):
             verdict = await _ask(verifier, whole, candidate, think)
         set_known(span, {**of_verdict(verdict), names.VERDICT_SEQUENCE: context.next_sequence()})
-        span.add_event(names.EVALUATION_EVENT, of_evaluation(name, verdict))
+        span.add_event(names.EVALUATION_EVENT, dict(without_secrets(of_evaluation(name, verdict))))
     return verdict
 
 

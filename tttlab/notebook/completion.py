@@ -15,13 +15,14 @@ from IPython.core.getipython import get_ipython
 
 from tttlab.answers import EXTRACTORS
 from tttlab.errors import OptionError
-from tttlab.models import NAMES
+from tttlab.models import NAMES, entry_points
+from tttlab.models.hosts import hosts
 from tttlab.notebook.arguments import flags_of
 from tttlab.notebook.variables import is_model, is_strategy, variables
 from tttlab.options import resolve
 from tttlab.strategies import strategy_class, strategy_names
 
-_MAGIC = re.compile(r"\s*(?P<escape>%%?)(?P<name>think_config|think|traces)\s")
+_MAGIC = re.compile(r"\s*(?P<escape>%%?)(?P<name>think_config|think|traces|models)\s")
 _STRATEGY = re.compile(r"(?:-s|--strategy)[\s=]+(\S+)")
 
 
@@ -68,7 +69,8 @@ def _values(option: Any, line: str, namespace: Mapping[str, Any]) -> list[tuple[
     if named == "strategy":
         held = [(name, "strategy") for name in strategy_names()] + _own(namespace, is_strategy)
     elif named == "model":
-        held = [(name, "model") for name in NAMES] + _own(namespace, is_model)
+        hosted = [f"{name}:" for name in (*hosts(), *entry_points())]
+        held = [(name, "model") for name in (*NAMES, *hosted)] + _own(namespace, is_model)
     elif named == "extract":
         held = [(name, "rule") for name in EXTRACTORS]
     elif named == "output":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from tttlab.masking import masked
+
 _PICTURES: dict[int, int | str] = {
     **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
     0x7F: 0x2421,
@@ -16,8 +18,11 @@ _PICTURES: dict[int, int | str] = {
 
 
 def legible(text: str) -> str:
-    """The text with control characters shown as pictures (`␛`), so that none acts; ends of lines and tabs stay."""
-    return text.translate(_PICTURES)
+    """The text with control characters shown as pictures (`␛`), so that none acts; ends of lines and tabs stay.
+
+    Credentials in it are hidden.
+    """
+    return masked(text).translate(_PICTURES)
 
 
 def one_line(text: str) -> str:

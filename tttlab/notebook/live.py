@@ -17,6 +17,7 @@ import anywidget
 import traitlets
 from IPython.display import DisplayHandle, display
 
+from tttlab.masking import known_secrets, settled
 from tttlab.notebook.legible import legible, one_line
 from tttlab.notebook.transcript import Said, Transcript
 from tttlab.notebook.watching import facts
@@ -112,18 +113,24 @@ class LiveView:
 
     def _news_of(self, said: Said) -> dict[str, Any]:
         thinking, text = self._sent.get(said.number, (0, 0))
-        self._sent[said.number] = (len(said.thinking_pieces), len(said.text_pieces))
+        # What may be the beginning of a credential waits until it is known not to be one.
+        secrets = known_secrets() if said.status == "running" else ()
+        ends = (
+            thinking + settled(said.thinking_pieces[thinking:], secrets),
+            text + settled(said.text_pieces[text:], secrets),
+        )
+        self._sent[said.number] = ends
         return {
             "number": said.number,
             "status": said.status,
             "answer": None if said.answer is None else one_line(said.answer),
-            "thinking": _pieces_since(thinking, said.thinking_pieces),
-            "text": _pieces_since(text, said.text_pieces),
+            "thinking": _pieces(said.thinking_pieces, thinking, ends[0]),
+            "text": _pieces(said.text_pieces, text, ends[1]),
         }
 
 
-def _pieces_since(at: int, pieces: list[str]) -> dict[str, Any]:
-    return {"at": at, "to": len(pieces), "text": legible("".join(pieces[at:]))}
+def _pieces(pieces: list[str], at: int, to: int) -> dict[str, Any]:
+    return {"at": at, "to": to, "text": legible("".join(pieces[at:to]))}
 
 
 def _let_messages_in(widget: LiveWidget) -> None:

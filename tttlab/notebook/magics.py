@@ -47,7 +47,7 @@ class _Asked:
 
 @magics_class
 class TttlabMagics(Magics):
-    """`%%think`, `%think_config` and `%traces`."""
+    """`%%think`, `%think_config`, `%traces` and `%models`."""
 
     shell: Any
 
@@ -168,6 +168,28 @@ class TttlabMagics(Magics):
             configure(**{name: value for name, value in given.items() if value is not None})
             held = {name: resolve(name) for name in DEFAULTS}
             sys.stdout.write("".join(f"{name:<11} {each.value}   ({each.source})\n" for name, each in held.items()))
+
+    @magic_arguments("%models")
+    @argument("host", nargs="?", metavar="HOST", help="list the models of this host: anthropic, vllm@http://gpu:8000")
+    @argument("--check", action="store_true", help="ask every host whether it answers, not only local ones")
+    @argument("--probe", metavar="NAME", help="ask this model for one token, and say what came")
+    @argument("-n", "--rows", type=int, default=100, metavar="N", help="show at most this many rows (default: 100)")
+    @no_var_expand
+    @line_magic
+    def models(self, line: str) -> Any:
+        """Show the hosts of models: which have a key, which answer, and what their models can do.
+
+        With a host's name: the models that it lists, with what each can do and costs. No key is ever shown.
+
+            %models --probe vllm:qwen3
+        """
+        from tttlab.notebook.model_tables import models_told
+        from tttlab.notebook.questions import Rows
+
+        with errors_in_one_line():
+            given = read_options(self.models.parser, words_of(line))
+            table, note = models_told(given.host, probe=given.probe, check=given.check)
+            return Rows(table, given.rows, note)
 
     def close(self) -> None:
         """Give up the connection to the store, if there is one."""

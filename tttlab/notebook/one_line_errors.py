@@ -29,6 +29,8 @@ def errors_in_one_line() -> Iterator[None]:
         yield
     except OptionError as error:
         raise UsageError(legible(str(error))) from None
+    except UsageError as error:  # The parser's own, which quotes what it was given.
+        raise UsageError(legible(str(error))) from None
     except KeyboardInterrupt as interrupt:
         if not hasattr(interrupt, "_render_traceback_"):
             without_traceback(interrupt)

@@ -6,12 +6,15 @@ import atexit
 import concurrent.futures.thread  # noqa: F401 - pyarrow's first array imports it, too late when the interpreter ends
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from tttlab.events import Delta
+from tttlab.masking import known_secrets, masked
+from tttlab.store.idle import SelfCompaction
 from tttlab.tracing import names
 from tttlab.tracing.rows import SpanRow
 from tttlab.tracing.tokens import NoTokens, TokenBuffer
@@ -27,7 +30,6 @@ FLUSH_SECONDS = 0.5
 """How long a row waits at most before it is written."""
 KEPT_BYTES = 256 * 2**20
 """How much is kept in memory while the store cannot be written to; beyond it the oldest is given up."""
-SEGMENTS_BEFORE_COMPACTION = 200
 
 
 class Journal:
@@ -38,7 +40,7 @@ class Journal:
     does.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.folder = folder
         self._spans: list[SpanRow] = []
         self._buffers: dict[int, TokenBuffer] = {}
@@ -49,13 +51,12 @@ class Journal:
         self._given_up_because = ""
         self._dropped = 0
         self._dropped_because = ""
-        self._uncompacted: str | None = None
         self._written = 0
         self._writer: SegmentWriter | None = None
         # A queue in C and locks that are used once: an interrupt of who asks can leave neither of them held.
         self._asked: SimpleQueue[threading.Lock] = SimpleQueue()
         self._closing = False
-        self._compaction: threading.Thread | None = None
+        self._compaction = SelfCompaction(folder, clock)
         self._thread = threading.Thread(target=self._keep_flushing, name="tttlab-journal", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -79,8 +80,8 @@ class Journal:
                 f"{_rows_were(self._dropped)} left out of the store in {self.folder} that it cannot hold "
                 f"({self._dropped_because})"
             )
-        if self._uncompacted:
-            said.append(f"{self._uncompacted}; its segments stay as they are")
+        if self._compaction.trouble:
+            said.append(f"{self._compaction.trouble}; its segments stay as they are")
         return "; ".join(said) or None
 
     @property
@@ -129,9 +130,7 @@ class Journal:
         """Write what is left, stop the threads, and say on stderr what is lost. Harmless when done already."""
         self._closing = True
         self.flush()
-        if self._compaction is not None:
-            # A thread that is inside DuckDB when the interpreter ends would abort it.
-            self._compaction.join()
+        pass
         atexit.unregister(self.close)
         self._say_what_is_lost()
 
@@ -142,7 +141,7 @@ class Journal:
         self._blocked = None
         if self.trouble:
             sys.stderr.write(f"tttlab: {self.trouble}\n")
-        self._given_up, self._dropped, self._uncompacted = 0, 0, None
+        self._given_up, self._dropped, self._compaction.trouble = 0, 0, None
 
     def _keep_flushing(self) -> None:
         last = False
@@ -167,34 +166,20 @@ class Journal:
         self._unwritten += self._gathered()
         if self._unwritten:
             self._write()
-        if self._written >= SEGMENTS_BEFORE_COMPACTION and not self._closing:
-            self._written = 0
-            self._start_compaction()
-
-    def _start_compaction(self) -> None:
-        if self._compaction is None or not self._compaction.is_alive():
-            # In a thread of its own, since flushing must not wait for it.
-            self._compaction = threading.Thread(target=self._compact, name="tttlab-compaction", daemon=True)
-            self._compaction.start()
-
-    def _compact(self) -> None:
-        from tttlab.store.compaction import compact
-
-        try:
-            compact(self.folder)
-        except Exception as error:  # noqa: BLE001 - nothing is lost by it, and nobody waits for this thread
-            self._uncompacted = str(error)
-        else:
-            self._uncompacted = None
+        if not self._closing:
+            written, self._written = self._written, 0
+            self._compaction.turn(written, busy=bool(self._buffers or self._held or self._unwritten))
 
     def _gathered(self) -> list[tuple[Kind, pa.Table]]:
         """What is to be written, tokens before spans: a call that is seen to have ended is seen with its tokens."""
-        count = len(self._spans)
+        # What may be the beginning of a credential waits for the rest of it, while there is a next time.
+        count, secrets = len(self._spans), () if self._closing else known_secrets()
         drained: list[_Drained] = []
         for key, buffer in list(self._buffers.items()):
-            if buffer.closed:  # Closed before it is drained: no delivery can come after.
+            closed = buffer.closed
+            if closed:  # Closed before it is drained: no delivery can come after.
                 del self._buffers[key]
-            first, sequences, events = buffer.take()
+            first, sequences, events = buffer.take(() if closed else secrets)
             if events:
                 drained.append((buffer.run_id, buffer.span_key, first, sequences, events))
         rows = self._spans[:count]
@@ -209,12 +194,12 @@ class Journal:
     def _tokens(self, drained: Sequence[_Drained]) -> list[tuple[Kind, pa.Table]]:
         import pyarrow as pa
 
-        from tttlab.store.columns import tokens_table
+        from tttlab.store.hiding import tokens_without_secrets
 
         tables = []
         for each in drained:
             try:
-                tables.append(tokens_table(*each))
+                tables.append(tokens_without_secrets(*each))
             except Exception as error:  # noqa: BLE001 - a model may stream anything: the other calls are recorded
                 self._drop(len(each[3]), f"tokens of a call in run {each[0]}", error)
         return [("tokens", pa.concat_tables(tables))] if tables else []
@@ -222,10 +207,10 @@ class Journal:
     def _rows(self, rows: Sequence[SpanRow]) -> list[tuple[Kind, pa.Table]]:
         import pyarrow as pa
 
-        from tttlab.store.columns import spans_table
+        from tttlab.store.hiding import spans_without_secrets
 
         try:
-            return [("spans", spans_table(rows))]
+            return [("spans", spans_without_secrets(rows))]
         except Exception as error:  # noqa: BLE001 - another library's span may hold anything: the others are recorded
             if len(rows) == 1:
                 self._drop(1, f"span {rows[0].name!r:.80}", error)
@@ -263,7 +248,7 @@ class Journal:
 
     def _drop(self, rows: int, what: str, error: Exception) -> None:
         self._dropped += max(rows, 1)
-        self._dropped_because = f"{what}: {type(error).__name__}: {str(error)[:200]}".removeprefix(": ")
+        self._dropped_because = f"{what}: {type(error).__name__}: {masked(str(error))[:200]}".removeprefix(": ")
 
 
 def _rows_were(count: int) -> str:

@@ -57,6 +57,7 @@ EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
 
 # --- runs ----------------------------------------------------------------------------------------------------------
 RUN_ID = "tttlab.run.id"
+MASKED = "tttlab.masked"  # on any span: how many times a credential was hidden in it
 RUN_SEED = "tttlab.run.seed"
 RUN_STATUS = "tttlab.run.status"  # ok | budget | stopped | failed
 RUN_ERROR = "tttlab.run.error"

@@ -21,8 +21,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, set_span_in_context
 
 from tttlab.errors import StoreError
+from tttlab.masking import masked
 from tttlab.tracing import names
 from tttlab.tracing.attributes import known
+from tttlab.tracing.hiding import without_secrets
 from tttlab.tracing.rows import SpanEvent, SpanLink, SpanRow
 
 if TYPE_CHECKING:
@@ -81,7 +83,12 @@ class Recorder:
         linked = [Link(_context_of(parent, span_id)) for span_id in links] if parent is not None else []
         linked += [Link(SpanContext(int(trace, 16), span, is_remote=True)) for trace, span in elsewhere]
         return self._tracer.start_span(
-            name, context=context, kind=kind, attributes=known(attributes), links=linked, start_time=start_ns
+            masked(name),
+            context=context,
+            kind=kind,
+            attributes=without_secrets(known(attributes)),
+            links=linked,
+            start_time=start_ns,
         )
 
     @contextmanager
@@ -108,12 +115,13 @@ class Recorder:
 def mark_error(span: Any, error: BaseException) -> None:
     """Set a span's status from an exception. The SDK itself leaves cancellation and interrupts unmarked."""
     span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
-    span.set_status(Status(StatusCode.ERROR, str(error) or type(error).__name__))
+    span.set_status(Status(StatusCode.ERROR, masked(str(error)) or type(error).__name__))
 
 
 def set_known(span: Any, attributes: Mapping[str, Any]) -> None:
     """Set those attributes that have a value; an absent attribute says that nothing is known."""
-    span.set_attributes(known(attributes))
+    before = getattr(span, "attributes", None) or {}
+    span.set_attributes(without_secrets(known(attributes), before.get(names.MASKED, 0)))
 
 
 def span_id_of(span: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tttlab.events import Delta
+from tttlab.masking import settled
 
 
 class TokenBuffer:
@@ -33,12 +34,15 @@ class TokenBuffer:
         """No more will come."""
         self.closed = True
 
-    def take(self) -> tuple[int, Sequence[int], Sequence[Delta]]:
+    def take(self, secrets: Sequence[str] = ()) -> tuple[int, Sequence[int], Sequence[Delta]]:
         """What came since the last time: the position of the first delivery, the sequence numbers and the events.
 
-        Called by one thread at a time, beside another that records.
+        What may be the beginning of one of the `secrets` (longest first) stays for the next time. Called by one thread
+        at a time, beside another that records.
         """
         count = len(self._sequences)  # Appended to last, so there are as many events at least.
+        if secrets:
+            count = settled([event.text for event in self._events[:count]], secrets)
         sequences, events = self._sequences[:count], self._events[:count]
         # Deleting a prefix is one step for other threads; swapping the list would lose an append that is under way.
         del self._sequences[:count], self._events[:count]

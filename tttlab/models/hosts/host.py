@@ -53,6 +53,11 @@ class Host:
     as_of: str = "2026-11"
     """When what is said here was last held against the host's documentation."""
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the user's to say where it is and whether it asks for a key."""
+        return self.local or not self.address
+
     def row(self, model: str) -> ModelRow:
         """The first row that matches the model; an empty one where none does."""
         return next((row for row in self.rows if fnmatch.fnmatchcase(model, row.pattern)), ModelRow(pattern="*"))
