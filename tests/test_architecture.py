@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A module may import its own layer and those after it. A folder is one layer.
 LAYERS = [
-    ["quickstart", "otlp_commands", "store_commands", "lake_commands", "run_page", "cli"],
+    ["training", "quickstart", "otlp_commands", "store_commands", "lake_commands", "models_command", "run_page", "cli"],
     ["notebook"],
     ["charts"],
     ["experiments"],
@@ -33,8 +33,10 @@ LAYERS = [
     ["naming", "meter", "progress", "protocols", "identity"],
     ["budget", "events", "clock", "order"],
     ["types", "options"],
-    ["answers", "checks", "programs"],
+    ["answers", "checks", "countdown", "programs"],
+    ["arithmetic"],
     ["errors"],
+    ["masking"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 VALUES = {"answers", "budget", "checks", "errors", "events", "programs", "protocols", "types"}

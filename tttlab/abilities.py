@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import partial
 
@@ -43,6 +43,13 @@ def require_thinking(sampling: Sampling, model: Model) -> None:
     """Raise `OptionError` where a model cannot think with the effort, or within the budget, that it is to be given."""
     if said := model.can.refusal(sampling.effort, sampling.thinking_budget):
         raise OptionError(f"{model.name} {said}")
+
+
+def require_readable(prompt: str, model: Model) -> None:
+    """Raise `OptionError` where a model that reads prompts of one kind alone says that it cannot read this one."""
+    check: Callable[[str], None] | None = getattr(model, "check", None)
+    if check is not None:
+        check(prompt)
 
 
 def require_leave(what: str, *, allow_code: bool) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal, InvalidOperation
 from functools import partial
 
+from tttlab.arithmetic import canonical
 from tttlab.errors import OptionError, nearest
 
 _LARGEST_EXPONENT = 40
@@ -114,6 +115,12 @@ def _json_field(field: str, text: str) -> str | None:
     return None if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
+def _expression(text: str) -> str | None:
+    """The arithmetic expression that is stated, in the one form of all that differ from it in order alone."""
+    stated = _final_answer(text)
+    return None if stated is None else canonical(stated)
+
+
 @dataclass(frozen=True, slots=True)
 class Extractor:
     """A named, versioned rule that finds the answer in a text. Two with the same name and version are equal."""
@@ -137,6 +144,7 @@ EXTRACTORS: dict[str, Extractor] = {
         Extractor("last_line", 2, _last_line),
         Extractor("boxed", 2, _boxed),
         Extractor("choice", 1, _choice),
+        Extractor("expression", 1, _expression),
         Extractor("whole_text", 2, lambda text: text),
     )
 }

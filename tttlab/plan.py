@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tttlab.abilities import require_abilities, require_price, require_thinking
+from tttlab.abilities import require_abilities, require_price, require_readable, require_thinking
 from tttlab.answers import Extractor, find_extractor
 from tttlab.budget import Budget
 from tttlab.errors import MissingCall, OptionError
@@ -134,6 +134,7 @@ def plan(  # noqa: PLR0913 - every option by its name
         )
         require_price(limits, found)
         require_thinking(planned.sampling, found)
+        require_readable(problem.prompt, found)
         require_abilities(chosen, found, allow_code=planned.allow_code)
         if records is not None and planned.records is None:
             records.close()

@@ -36,8 +36,9 @@ class Model(Protocol):
     """A source of completions. `stream` yields events until a `Finish`; closing the iterator cancels the call.
 
     A model may also have `price: Price | None`, `provider: str` (the `gen_ai.provider.name`), `parameters: int | None`
-    (how many weights it has), `reports_dollars: bool` (its host says what each call costs), and `describe() ->
-    Mapping[str, str | int]` (what identifies its weights, recorded with each run).
+    (how many weights it has), `check(prompt)` (raises `OptionError` for a prompt that it cannot read),
+    `reports_dollars: bool` (its host says what each call costs), and `describe() -> Mapping[str, str | int]` (what
+    identifies its weights, recorded with each run).
     """
 
     @property

@@ -57,7 +57,7 @@ def think(  # noqa: PLR0913 - every option by its name, so that help and complet
       the model can repeat itself.
     - `reference`: the right answer, if it is known. No strategy sees it; `run.correct` and verifiers do.
     - `extract`: how the answer is found in a text: `final_answer` (the default), `last_number`, `last_line`, `boxed`,
-      `choice`, `whole_text`, `json:FIELD`, or `regex:PATTERN`.
+      `choice`, `expression`, `whole_text`, `json:FIELD`, or `regex:PATTERN`.
     - `allow_code`: whether programs that the model writes may be run. Default: `tttlab.configure(allow_code=...)`,
       else no.
     - `replay`: whether calls that were recorded are served from their record: `"reuse"` runs what is missing, `"only"`

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tttlab.countdown.checking import canonical, judge_steps, trouble, value_of
+from tttlab.arithmetic import canonical, value_of
+from tttlab.countdown.checking import judge_steps, trouble
 from tttlab.countdown.puzzle import LARGEST, Puzzle, expression, solutions, solvable, targets
 from tttlab.countdown.wording import read_puzzle
 from tttlab.errors import OptionError
@@ -141,6 +142,7 @@ def test_fractions_are_exact():
         ("8 + 5 = 13 : 13 3 ; 13 - 3 = 10 ? 16 ! ;", [None, "10 is not 16"]),
         ("8 + 5 = 13 : 13 3 ; 13 - 3 = 10 ? 10 ! ;", [None, "the target is 16, not 10"]),
         ("8 + 5 = 13 : 13 3 ; 13 - 3 =", [None]),
+        ("8 + 5 = 13 : 13", []),
     ],
 )
 def test_each_step_of_a_line_of_thinking_is_judged(thinking, wrong):

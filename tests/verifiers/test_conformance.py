@@ -47,8 +47,10 @@ class Case:
     model: Callable[[], Model] = Speaker
     unjudged: str | None = None
     secret: str = "56"
+    prompt: str = "What is 7 times 8?"
 
 
+PUZZLE = "3 5 8 -> 16"
 CASES = {
     "code_tests": Case(
         right="def product(): return 7 * 8",
@@ -56,6 +58,14 @@ CASES = {
         reference="assert product() == 56, 'it is 56'",
     ),
     "confidence": Case(model=sure_of_56, unjudged="no completion of this run"),
+    "countdown": Case(right="Answer : ( 5 + 3 ) + 8", wrong="Answer : ( 5 + 8 ) - 3", prompt=PUZZLE, secret="zebra"),
+    "countdown_steps": Case(
+        right="5 + 3 = 8 : 8 8 ; 8 + 8 = 16 ? 16 ! ;",
+        wrong="5 + 3 = 8 : 8 8 ; 8 + 8 = 16 ? 16 x ;",
+        prompt=PUZZLE,
+        secret="zebra",
+        unjudged="no step of thinking",
+    ),
     "llm_judge": Case(model=said_of_56("It is right. Score: 10", "It is wrong. Score: 1")),
     "multiple_choice": Case(right="The answer is (B).", wrong="C", reference="B", secret="B"),
     "process": Case(model=said_of_56("Step 1: 10", "Step 1: 1")),
@@ -93,9 +103,7 @@ def verdicts(verifier, case, candidates, *, reference=True):
         found.extend([await think.verify(verifier, problem, candidate) for candidate in candidates])
         think.propose("done")
 
-    tttlab.think(
-        "What is 7 times 8?", strategy=ask, model=case.model(), reference=case.reference if reference else None
-    )
+    tttlab.think(case.prompt, strategy=ask, model=case.model(), reference=case.reference if reference else None)
     return found
 
 

@@ -24,7 +24,7 @@ READABLE = (
 
 def read_puzzle(text: str) -> Puzzle:
     """The puzzle that a text asks. Raises `OptionError` that says what can be read, where there is none in range."""
-    puzzle = _found(text)
+    puzzle = find_puzzle(text)
     if puzzle is None:
         raise OptionError(f"there is no puzzle of Countdown in {' '.join(text.split())[:80]!r}: {READABLE}")
     if len(puzzle.numbers) not in COUNTS:
@@ -36,7 +36,8 @@ def read_puzzle(text: str) -> Puzzle:
     return puzzle
 
 
-def _found(text: str) -> Puzzle | None:
+def find_puzzle(text: str) -> Puzzle | None:
+    """The puzzle that a text asks, whatever its numbers; None where there is none."""
     # The last one: what stands before it may be examples.
     if arrows := _ARROW.findall(text):
         listed, target = arrows[-1]
