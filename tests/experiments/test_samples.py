@@ -43,3 +43,12 @@ def test_runs_without_samples_or_a_reference_are_refused():
     run = tttlab.think("7 * 8", model=Speaker())
     with pytest.raises(OptionError, match="has no reference"):
         samples_of([run.id], tttlab.connect())
+
+
+def test_a_judge_says_what_is_right_where_many_answers_are():
+    run = tttlab.think("7 * 8", strategy="self_consistency", samples=2, model=Speaker(answers("56", "57")))
+    [found] = samples_of([run.id], tttlab.connect(), judge=lambda prompt, answer: prompt == "7 * 8" and answer == "57")
+    assert (found.answers, found.correct) == (("56", "57"), (False, True))
+    silent = tttlab.think("8 * 7", strategy="self_consistency", samples=2, model=Speaker(lambda request: ""))
+    [found] = samples_of([silent.id], tttlab.connect(), judge=lambda prompt, answer: True)
+    assert found.correct == (False, False)

@@ -40,6 +40,7 @@ def test_all_options_are_offered_and_each_once(kernel):
     assert sorted(offered) == sorted(
         [
             "--budget",
+            "--effort",
             "--extract",
             "--fresh",
             "--model",
@@ -51,6 +52,7 @@ def test_all_options_are_offered_and_each_once(kernel):
             "--replay",
             "--seed",
             "--strategy",
+            "--thinking-budget",
         ]
     )
 

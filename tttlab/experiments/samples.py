@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _SQL = """
-SELECT runs.problem_id, runs.reference, calls.answer, calls.mean_logprob
+SELECT runs.problem_id, runs.prompt, runs.reference, calls.answer, calls.mean_logprob
 FROM calls JOIN runs USING (run_id)
 WHERE run_id IN (SELECT unnest($run_ids)) AND calls.status = 'ok' AND calls.role = 'generator'
     AND calls.channel_source = 'model'
@@ -33,18 +33,25 @@ class Samples:
     """Natural logarithm, over each sample's tokens; None where the model gives none."""
 
 
-def samples_of(run_ids: Iterable[str], connection: DuckDBPyConnection) -> list[Samples]:
+Judge = Callable[[str, str], bool]
+"""Whether an answer to a prompt is right."""
+
+
+def samples_of(run_ids: Iterable[str], connection: DuckDBPyConnection, *, judge: Judge | None = None) -> list[Samples]:
     """The samples behind these runs, gathered by problem, in the order of the runs.
 
-    Raises `OptionError` where a run has no reference to hold its answers against, or where there are no samples.
+    An answer is right if it equals the problem's reference, or, for problems that have many right answers, where the
+    `judge` says so. Raises `OptionError` where a run has no reference and there is no judge, or where there are no
+    samples.
     """
     rows = connection.execute(_SQL, {"run_ids": list(run_ids)}).fetchall()
     if not rows:
         raise OptionError("these runs have no finished samples: give the ids of runs in this store")
     gathered = defaultdict(list)
-    for problem, reference, answer, mean_logprob in rows:
-        if (correct := same_answer(answer, reference)) is None:
-            raise OptionError(f"the problem {problem} has no reference: accuracy needs one")
+    for problem, prompt, reference, answer, mean_logprob in rows:
+        correct = answer is not None and judge(prompt, answer) if judge else same_answer(answer, reference)
+        if correct is None:
+            raise OptionError(f"the problem {problem} has no reference: accuracy needs one, or a judge")
         gathered[problem].append((answer, correct, mean_logprob))
     return [
         Samples(
