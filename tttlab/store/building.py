@@ -8,10 +8,11 @@ Segments lie in a folder that names their version.
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,9 +32,15 @@ from tttlab.store.archives import (
 from tttlab.store.layout import Step, steps
 from tttlab.store.manifest import Manifest
 from tttlab.store.segments import KINDS, Kind, pattern, segment_version
+from tttlab.store.stopping import Stop
 
 STORAGE_VERSION = "v1.5.0"
 """Read by every DuckDB from 1.5 on."""
+ORDERED_BYTES = 64 * 2**20
+"""So much of segments, packed, is put in order at a time: some hundred megabytes of memory."""
+_LONG = re.compile(r"\b(attributes|events) JSON\b")
+_ORDER: Mapping[Kind, str] = {"spans": " ORDER BY operation, name, start_ns"}
+"""What is asked of spans is nearly always asked of one sort of them, and zstd unpacks whole vectors of 2048 rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +63,29 @@ def build_archive(
     *,
     schema: Sequence[Step] | None = None,
     without: Mapping[Kind, str] | None = None,
+    stop: Stop | None = None,
 ) -> str:
     """Publish an archive of these sources, which no manifest names yet; returns its name.
 
     `without` are SQL conditions on the rows that are left out; no byte of those is written. Raises `duckdb.Error`,
-    `OSError`, and `StoreError` for a source of a newer schema than `schema`.
+    `OSError`, and `StoreError` for a source of a newer schema than `schema`; `Stopped` where it was stopped.
     """
+    stop = stop or Stop()
     archives = archive_folder(folder)
     archives.mkdir(exist_ok=True)
     temporary = archives / f"{secrets.token_hex(8)}.duckdb.tmp"
     connection = duckdb.connect(config={"threads": 1})
     try:
-        connection.execute(f"ATTACH {quoted(temporary)} AS made (STORAGE_VERSION '{STORAGE_VERSION}')")
-        connection.execute(f"USE made; {SOURCES_SQL}; {STEPS_SQL}")
-        connection.execute("INSERT INTO sources SELECT unnest(?)", [_held(folder, manifest, sources)])
-        _fill(connection, folder, sources, schema or steps(), without or {})
-        connection.execute(
-            "DELETE FROM stored_spans AS started WHERE end_ns IS NULL AND EXISTS ("
-            "FROM stored_spans AS ended WHERE ended.span_key = started.span_key AND ended.end_ns IS NOT NULL)"
-        )
-        connection.execute("USE memory; CHECKPOINT made; DETACH made")
+        with stop.interrupting(connection):
+            connection.execute(f"ATTACH {quoted(temporary)} AS made (STORAGE_VERSION '{STORAGE_VERSION}')")
+            connection.execute(f"USE made; {SOURCES_SQL}; {STEPS_SQL}")
+            connection.execute("INSERT INTO sources SELECT unnest(?)", [_held(folder, manifest, sources)])
+            _fill(connection, folder, sources, schema or steps(), without or {})
+            connection.execute(
+                "DELETE FROM stored_spans AS started WHERE end_ns IS NULL AND EXISTS ("
+                "FROM stored_spans AS ended WHERE ended.span_key = started.span_key AND ended.end_ns IS NOT NULL)"
+            )
+            connection.execute("USE memory; CHECKPOINT made; DETACH made")
         connection.close()
         _sync(temporary)
         return publish_archive(temporary)
@@ -98,6 +108,14 @@ def take(connection: duckdb.DuckDBPyConnection, step: Step) -> None:
     connection.execute("COMMIT")
 
 
+def packed(step: Step) -> Step:
+    """The step with zstd for the columns that hold most bytes of a span: what DuckDB chooses by itself is far larger.
+
+    Which compression a column has is no part of the schema: archives with and without are read alike.
+    """
+    return replace(step, sql=_LONG.sub(r"\1 JSON USING COMPRESSION zstd", step.sql))
+
+
 def remove_temporary(path: Path) -> None:
     """Remove a database that was not finished, with its log."""
     for each in (path, path.with_name(f"{path.name}.wal")):
@@ -114,15 +132,29 @@ def _fill(
 ) -> None:
     versions = {name: _attach(connection, folder, name, schema) for name in sources.archives}
     for step in schema:
-        take(connection, step)
+        take(connection, packed(step))
         for name in sources.archives:
             if versions[name] == step.number:
                 for kind in KINDS:
                     _insert(connection, kind, f'"{name}".stored_{kind}', without)
         for kind in KINDS:
-            if files := [path for path in sources.segments.get(kind, ()) if _goes_in(path, step, schema)]:
-                listed = ", ".join(quoted(pattern(path)) for path in files)
-                _insert(connection, kind, f"read_parquet([{listed}])", without)
+            files = [path for path in sources.segments.get(kind, ()) if _goes_in(path, step, schema)]
+            for portion in _portions(files) if kind in _ORDER else filter(None, [files]):
+                listed = ", ".join(quoted(pattern(path)) for path in portion)
+                _insert(connection, kind, f"read_parquet([{listed}])", without, _ORDER.get(kind, ""))
+
+
+def _portions(files: Iterable[Path]) -> Iterator[list[Path]]:
+    """The files in their order, as many at a time as have `ORDERED_BYTES` together."""
+    portion, size = list[Path](), 0
+    for path in files:
+        portion.append(path)
+        size += path.stat().st_size
+        if size >= ORDERED_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
 
 
 def _goes_in(segment: Path, step: Step, schema: Sequence[Step]) -> bool:
@@ -144,9 +176,11 @@ def _attach(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, sche
     return version
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, kind: Kind, rows: str, without: Mapping[Kind, str]) -> None:
+def _insert(
+    connection: duckdb.DuckDBPyConnection, kind: Kind, rows: str, without: Mapping[Kind, str], order: str = ""
+) -> None:
     kept = f" WHERE NOT coalesce({without[kind]}, false)" if kind in without else ""
-    connection.execute(f"INSERT INTO stored_{kind} BY NAME SELECT * FROM {rows}{kept}")
+    connection.execute(f"INSERT INTO stored_{kind} BY NAME SELECT * FROM {rows}{kept}{order}")
 
 
 def _held(folder: Path, manifest: Manifest, sources: Sources) -> list[str]:

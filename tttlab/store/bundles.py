@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from tttlab.errors import QueryError, StoreError
 from tttlab.store.archives import quoted
 from tttlab.store.segments import KINDS, SCHEMAS, Kind, SegmentWriter, pattern
+from tttlab.store.upkeep import taking_in
 
 FORMAT = 1
 """Of `bundle.json` and of the columns; a bundle of a later one is refused."""
@@ -124,8 +125,14 @@ def export_bundle(connection: duckdb.DuckDBPyConnection, runs: Sequence[str], ta
 def import_bundle(store: Path, bundle: Bundle) -> int:
     """Record a bundle's runs into a store; those that it has already are left as they are. Returns how many are new.
 
-    Raises `StoreError` where they cannot be written; then none of them is there, or they are there on the next try.
+    Waits for another process that imports. Raises `StoreError` where they cannot be written; then none of them is
+    there, or they are there on the next try.
     """
+    with taking_in(store):
+        return _import_new(store, bundle)
+
+
+def _import_new(store: Path, bundle: Bundle) -> int:
     from tttlab.store.database import connect
     from tttlab.store.queries import query
 

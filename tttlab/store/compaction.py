@@ -19,11 +19,12 @@ import duckdb
 
 from tttlab.errors import StoreError
 from tttlab.store.archives import STEPS_SQL, archive_folder, damage, quoted, refuse_newer, version_of
-from tttlab.store.building import STORAGE_VERSION, Sources, build_archive, remove_temporary, take
+from tttlab.store.building import STORAGE_VERSION, Sources, build_archive, packed, remove_temporary, take
 from tttlab.store.database import connect, set_aside_damaged
 from tttlab.store.layout import Step, steps, views_sql
 from tttlab.store.manifest import Manifest, manifest_path, read_manifest, write_manifest
 from tttlab.store.segments import KINDS, segments
+from tttlab.store.stopping import Stop
 from tttlab.store.upkeep import KEPT_SECONDS, clear_strays, remove_unneeded, upkeep
 
 SMALL_BYTES = 64 * 2**20
@@ -32,19 +33,24 @@ MERGED_AT_ONCE = 4
 
 
 def compact(
-    folder: Path, to: Path | None = None, *, kept_seconds: float = KEPT_SECONDS, schema: Sequence[Step] | None = None
+    folder: Path,
+    to: Path | None = None,
+    *,
+    kept_seconds: float = KEPT_SECONDS,
+    schema: Sequence[Step] | None = None,
+    stop: Stop | None = None,
 ) -> bool:
     """Gather what is in segments into an archive; with `to`, also publish the whole store as one DuckDB file.
 
     A file that an archive replaces stays for `kept_seconds`, and as long as a reader holds a lease on it. Archives of
     an earlier version of the schema (its steps; tttlab's own unless given) are brought to the newest. Returns whether
     this process did it: another that is at it already is left to it. Raises `StoreError`; a store that cannot be
-    compacted is published as it is, with a warning.
+    compacted is published as it is, with a warning. `stop` ends it early, with `Stopped`.
     """
     folder = folder.absolute()
     done = False
     try:
-        done = folder.is_dir() and _compacted(folder, kept_seconds, schema or steps())
+        done = folder.is_dir() and _compacted(folder, kept_seconds, schema or steps(), stop or Stop())
     except StoreError as error:
         if to is None:
             raise
@@ -68,7 +74,7 @@ def publish(folder: Path, target: Path) -> None:
         source.execute(f"ATTACH {quoted(temporary)} AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
         source.execute(f"USE published; {STEPS_SQL}")
         for step in steps():
-            take(source, step)
+            take(source, packed(step))
         for kind in KINDS:
             source.execute(f"INSERT INTO published.stored_{kind} BY NAME SELECT * FROM memory.stored_{kind}")
         for statement in views_sql():
@@ -82,14 +88,14 @@ def publish(folder: Path, target: Path) -> None:
         remove_temporary(temporary)
 
 
-def _compacted(folder: Path, kept_seconds: float, schema: Sequence[Step]) -> bool:
+def _compacted(folder: Path, kept_seconds: float, schema: Sequence[Step], stop: Stop) -> bool:
     with upkeep(folder, "compacted") as ours:
         if ours:
-            _compact_locked(folder, kept_seconds, schema)
+            _compact_locked(folder, kept_seconds, schema, stop)
     return ours
 
 
-def _compact_locked(folder: Path, kept_seconds: float, schema: Sequence[Step]) -> None:
+def _compact_locked(folder: Path, kept_seconds: float, schema: Sequence[Step], stop: Stop) -> None:
     manifest = read_manifest(folder)
     if not manifest_path(folder).exists():
         # Before the first archive is there, so that one without a manifest is known to have lost it.
@@ -98,10 +104,10 @@ def _compact_locked(folder: Path, kept_seconds: float, schema: Sequence[Step]) -
     clear_strays(folder, manifest)
     sources = _sources(folder, manifest, set_aside_damaged(folder, manifest))
     if sources.names:
-        manifest = _archived(folder, manifest, sources, schema)
+        manifest = _archived(folder, manifest, sources, schema, stop)
     for name, version in versions.items():
         if version < schema[-1].number and name in manifest.archives:
-            manifest = _archived(folder, manifest, Sources(archives=[name]), schema)
+            manifest = _archived(folder, manifest, Sources(archives=[name]), schema, stop)
     remove_unneeded(folder, manifest, kept_seconds)
 
 
@@ -120,16 +126,16 @@ def _sources(folder: Path, manifest: Manifest, damaged: set[str]) -> Sources:
     return Sources(found, _to_merge(folder, manifest))
 
 
-def _archived(folder: Path, manifest: Manifest, sources: Sources, schema: Sequence[Step]) -> Manifest:
+def _archived(folder: Path, manifest: Manifest, sources: Sources, schema: Sequence[Step], stop: Stop) -> Manifest:
     """Build an archive from these and put the manifest that names it in force."""
     try:
-        name = build_archive(folder, manifest, sources, schema=schema)
+        name = build_archive(folder, manifest, sources, schema=schema, stop=stop)
     except duckdb.Error:
         # An archive that is damaged where its checksum does not tell must not hold up the segments for ever.
         sources = replace(sources, archives=[])
         if not sources.names:
             return manifest
-        name = build_archive(folder, manifest, sources, schema=schema)
+        name = build_archive(folder, manifest, sources, schema=schema, stop=stop)
     return replaced(folder, manifest, sources, [name])
 
 

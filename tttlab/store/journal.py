@@ -130,7 +130,7 @@ class Journal:
         """Write what is left, stop the threads, and say on stderr what is lost. Harmless when done already."""
         self._closing = True
         self.flush()
-        pass
+        self._compaction.close()
         atexit.unregister(self.close)
         self._say_what_is_lost()
 

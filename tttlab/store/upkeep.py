@@ -1,4 +1,4 @@
-"""Upkeep: the lock under which a store's files are replaced, and the removal of those that nobody needs any more."""
+"""Upkeep: the locks under which a store's files are replaced and spans of elsewhere taken in; removal of old files."""
 
 from __future__ import annotations
 
@@ -41,6 +41,25 @@ def upkeep(folder: Path, doing: str, *, wait: float = 0.0) -> Iterator[bool]:
         yield True
     except (duckdb.Error, OSError) as error:
         raise StoreError(f"the store in {folder} could not be {doing}: {str(error).splitlines()[0]}") from error
+    finally:
+        lock.release()
+
+
+@contextmanager
+def taking_in(folder: Path) -> Iterator[None]:
+    """Wait for the lock under which one process at a time records what the store may have already, and hold it.
+
+    Whoever looks whether a span is there, and records it where it is not, does both under it. Makes the folder. Raises
+    `StoreError` where it cannot be written to.
+    """
+    lock = FileLock(folder / "import.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise StoreError(f"the store in {folder} cannot be written to: {error.strerror or error}") from error
+    try:
+        yield
     finally:
         lock.release()
 

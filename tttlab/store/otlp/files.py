@@ -22,6 +22,7 @@ from tttlab.store.otlp.json_form import as_request, loaded, write_json
 from tttlab.store.otlp.selection import Form, portions
 from tttlab.store.otlp.tokens import TOKENS, from_attribute
 from tttlab.store.segments import SCHEMAS, SegmentWriter
+from tttlab.store.upkeep import taking_in
 from tttlab.tracing import names
 from tttlab.tracing.rows import SpanRow
 
@@ -106,7 +107,10 @@ def import_file(store: Path, source: Path) -> Imported:
         except StoreError as error:
             raise StoreError(f"{source}, line {line}: {error}; nothing of it was imported") from None
     count = sum(table.num_rows for table in spans)
-    return Imported(count, _record(store, spans, tokens) if spans else 0, others)
+    if not spans:
+        return Imported(0, 0, others)
+    with taking_in(store):
+        return Imported(count, _record(store, spans, tokens), others)
 
 
 def with_tokens_apart(row: SpanRow) -> tuple[SpanRow, list[Any]]:
