@@ -24,12 +24,17 @@ class Fitted(NamedTuple):
 def fitted(request: Request, named: Named) -> Fitted:
     """The request, within the model's abilities.
 
+    A model that thinks only when it is told to (the trait `effort`) is told so, with a note.
     What only colours the draw (temperature, truncation, a seed) is left out with a note. Stop strings that the host
     does not take are applied where the stream arrives. Raises `ParameterError` for what would change the answer's
     meaning or its cost: a grammar, a partial answer to go on from, an unknown effort, a thinking budget.
     """
-    can, sampling = named.can, request.sampling
     _refuse_unable(request, named)
+    sampling, unasked = request.sampling, named.traits.get("effort")
+    if sampling.effort is None and unasked is not None:
+        sampling = replace(sampling, effort=unasked)
+    named = named.at(sampling.effort)
+    can = named.can
     notes = [
         f"{name} {getattr(sampling, name)!r} was not sent: {named.model} takes none"
         for name in _left_out(named, sampling)
@@ -38,6 +43,10 @@ def fitted(request: Request, named: Named) -> Fitted:
     if seed is not None and not can.seed:
         seed = None
         notes.append(f"the seed was not sent: {named.model} takes none, so the same call may give something else")
+    if not can.logprobs and sampling.logprobs not in (0, _DEFAULTS["logprobs"]):
+        notes.append(f"logprobs {sampling.logprobs} was not sent: {named.model} gives no log-probabilities")
+    if sampling.effort != request.sampling.effort:
+        notes.append(f"effort {unasked!r} was asked for: {named.model} would not think by itself")
     changed: dict[str, Any] = {name: _DEFAULTS[name] for name in TAKEN if name not in can.takes and name != "stop"}
     changed |= {} if can.logprobs else {"logprobs": 0}
     return Fitted(replace(request, seed=seed, sampling=replace(sampling, **changed)), tuple(notes))
@@ -54,6 +63,8 @@ def _refuse_unable(request: Request, named: Named) -> None:
         raise _refused(named, "it takes no grammar")
     if request.messages and request.messages[-1].role == "assistant" and not can.prefix:
         raise _refused(named, "it does not go on from a partial answer (the last message is the assistant's)")
+    if sampling.effort == "none" and sampling.thinking_budget is not None:
+        raise _refused(named, "a thinking_budget is for a model that thinks, and effort 'none' keeps it from that")
     if said := can.refusal(sampling.effort, sampling.thinking_budget):
         raise _refused(named, f"it {said}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tttlab.models.hosts import anthropic, google, openai_compatible
+from tttlab.models.hosts import anthropic, google, ollama, openai, openai_compatible
 from tttlab.models.wire import Named, WireFormat
 
 FORMATS: dict[str, tuple[WireFormat, Named]] = {}
@@ -13,4 +13,8 @@ FORMATS |= {
 FORMATS |= {
     host.name: (host.wire, Named(provider=host.provider, model="m1", can=host.abilities("m1")))
     for host in (*anthropic.HOSTS, *google.HOSTS)
+}
+FORMATS |= {
+    host.name: (host.wire, Named(provider=host.provider, model="m1", can=host.abilities("m1")))
+    for host in (*openai.HOSTS, *ollama.HOSTS)
 }

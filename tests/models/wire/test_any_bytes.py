@@ -47,7 +47,7 @@ def cut(pieces, framing):
 
     async def main():
         async with aclosing(frames(given_pieces(), framing)) as found:
-            return [arrived.frame async for arrived in found]
+            return [frame async for arrived in found for frame in arrived.frames]
 
     try:
         main().send(None)

@@ -7,7 +7,7 @@ gives events as they are known. So a recorded exchange, or any bytes, test it wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from tttlab.errors import HostError
@@ -31,6 +31,11 @@ class Named:
     can: Capabilities = field(default_factory=Capabilities)
     traits: Mapping[str, Any] = field(default_factory=dict)
     """What is particular to the model beside its abilities: see `ModelRow.traits`."""
+
+    def at(self, effort: str | None) -> Named:
+        """The same with the abilities that it has at a level of effort: its trait `at_effort` says what differs."""
+        differs = self.traits.get("at_effort", {}).get(effort)
+        return self if differs is None else replace(self, can=replace(self.can, **differs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,7 @@ class OpenAiChat:
         )
 
     def _encoded(self, request: Request, named: Named, count: int | None) -> Encoded:
-        notes: list[str] = []
+        named, notes = named.at(request.sampling.effort), list[str]()
         try:
             body = {"model": named.model, **self._asked(request.messages, notes)}
         except ValueError:
