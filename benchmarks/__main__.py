@@ -6,14 +6,14 @@ import os
 import platform
 from datetime import UTC, datetime
 
-from benchmarks import concurrent_readers, engine, flushing, loading, orchestration, recording
+from benchmarks import client, concurrent_readers, engine, flushing, loading, orchestration, recording
 
 
 def main() -> None:
     """Print which machine this is, then each part."""
     machine = f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"{datetime.now(UTC):%Y-%m-%d}, {machine}")
-    for part in (loading, recording, flushing, orchestration, engine, concurrent_readers):
+    for part in (loading, recording, flushing, orchestration, client, engine, concurrent_readers):
         print(f"\n== {part.__name__.rpartition('.')[2].replace('_', ' ')}")
         part.main()
 
