@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tttlab.errors import BrokenStreamError, HostError
 from tttlab.events import ChunkDelta, Finish, StreamEvent, TokenDelta, UsageUpdate
@@ -57,7 +57,7 @@ class Asked(Generic[Event]):
 
     encoded: Encoded
     decoder: Callable[[], AnyDecoder[Event]]
-    event_of: Callable[[Event], StreamEvent]
+    count: int = 1
     """The event itself, of one that may be numbered."""
 
 
@@ -65,7 +65,7 @@ async def told(line: Line, asked: Asked[Event], tokens: int) -> AsyncGenerator[E
     """The events of a call, asked again where that helps. `tokens` is about what it may use. Raises `HostError`."""
 
     def shown(events: list[Event]) -> bool:
-        return any(_shows(asked.event_of(event)) for event in events)
+        return any(_shows(_numbered(event)[1]) for event in events)
 
     begun = await again(lambda: _attempt(line, asked, tokens), line.conduct, shown)
     async with aclosing(begun.items()) as batches:
@@ -115,13 +115,19 @@ class _Reading(Generic[Event]):
 
     def __init__(self, asked: Asked[Event], deadline: Deadline, conduct: Conduct, spent: Spent) -> None:
         self._decoder = asked.decoder()
-        self._event_of = asked.event_of
         self._deadline = deadline
         self._silent = conduct.silent_seconds
         self._spent = spent
         self._begun = False
+        self._used: dict[int, int] = {}
         self._error: HostError | None = None
-        self.finished = False
+        self._awaited = asked.count
+        self._finishes = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of it has been said."""
+        return self._finishes >= self._awaited
 
     def feed(self, found: Sequence[Frame], time_ns: int) -> list[Event]:
         """The events of frames: of those before the first that cannot be read, if there is one."""
@@ -150,13 +156,17 @@ class _Reading(Generic[Event]):
             raise self._error
 
     def _note(self, events: Sequence[Event]) -> None:
-        for event in map(self._event_of, events):
+        # Most are tokens, and this is run for each of them.
+        others = [event for event in events if type(event) is not TokenDelta]
+        self._begun = self._begun or len(others) < len(events)
+        for number, event in map(_numbered, others):
             if isinstance(event, (TokenDelta, ChunkDelta)):
                 self._begun = True
             elif isinstance(event, UsageUpdate):
-                self._spent.tokens = event.usage.tokens
+                self._used[number] = event.usage.tokens
+                self._spent.tokens = sum(self._used.values())
             elif isinstance(event, Finish):
-                self.finished = True
+                self._finishes += 1
         if self.finished:
             self._deadline.move(_TAIL_SECONDS, "the end")
         elif self._begun:
@@ -190,17 +200,21 @@ async def _framing(answer: Answer, line: Line) -> Framing:
     raise error
 
 
+def _numbered(event: Any) -> Numbered:
+    return event if isinstance(event, tuple) else (0, event)
+
+
 def _shows(event: StreamEvent) -> bool:
     """Whether an event gives something: from there on a call is not made again."""
     return isinstance(event, (TokenDelta, ChunkDelta, ReasoningItem, Finish))
 
 
 def _noted(event: Event, notes: tuple[str, ...]) -> Event:
-    if isinstance(event, Finish):
-        return replace(event, notes=(*notes, *event.notes))
-    if isinstance(event, tuple) and isinstance(event[1], Finish):
-        return (event[0], replace(event[1], notes=(*notes, *event[1].notes)))  # type: ignore[return-value]
-    return event
+    number, plain = _numbered(event)
+    if not isinstance(plain, Finish):
+        return event
+    finish: Any = replace(plain, notes=(*notes, *plain.notes))
+    return (number, finish) if isinstance(event, tuple) else finish  # type: ignore[return-value]
 
 
 def _without(error: HostError, key: Mapping[str, str]) -> HostError:

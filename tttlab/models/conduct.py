@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -99,14 +99,31 @@ async def again(
     attempt: Callable[[], AsyncGenerator[Item, None]], conduct: Conduct, shown: Callable[[Item], bool]
 ) -> Begun[Item]:
     """Begin a stream, again where that fails with an error that may pass. It has begun with the first item `shown`."""
+    try:
+        return await _begin(attempt, shown)
+    except HostError as error:
+        return await _after(error, attempt, conduct, shown)
+
+
+async def _after(
+    first: HostError, attempt: Callable[[], AsyncGenerator[Item, None]], conduct: Conduct, shown: Callable[[Item], bool]
+) -> Begun[Item]:
+    """The further attempts, which tenacity makes. It is told of the first, which it would have made at a cost."""
     from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+
+    errors = [first]
+
+    async def next_attempt() -> Begun[Item]:
+        if errors:
+            raise errors.pop()
+        return await _begin(attempt, shown)
 
     waits = _Waits(conduct.first_wait)
     retrying = AsyncRetrying(
         stop=stop_after_attempt(conduct.attempts), wait=waits, retry=retry_if_exception(_may_pass), reraise=True
     )
-    begun: tuple[list[Item], AsyncGenerator[Item, None]] = await retrying(_begin, attempt, shown)
-    return Begun(*begun, tuple(waits.notes))
+    begun: Begun[Item] = await retrying(next_attempt)
+    return replace(begun, notes=tuple(waits.notes))
 
 
 @dataclass(slots=True)
@@ -115,7 +132,7 @@ class Begun(Generic[Item]):
 
     head: list[Item]
     rest: AsyncGenerator[Item, None]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     async def items(self) -> AsyncGenerator[Item, None]:
         """All of it. To leave it closes the stream."""
@@ -126,9 +143,7 @@ class Begun(Generic[Item]):
                 yield item
 
 
-async def _begin(
-    attempt: Callable[[], AsyncGenerator[Item, None]], shown: Callable[[Item], bool]
-) -> tuple[list[Item], AsyncGenerator[Item, None]]:
+async def _begin(attempt: Callable[[], AsyncGenerator[Item, None]], shown: Callable[[Item], bool]) -> Begun[Item]:
     head: list[Item] = []
     stream = attempt()
     try:
@@ -139,7 +154,7 @@ async def _begin(
     except BaseException:
         await stream.aclose()
         raise
-    return head, stream
+    return Begun(head, stream)
 
 
 class _Waits:

@@ -71,9 +71,9 @@ class _Events:
         self._whole, self._rest = text[:end], text[end:]
         if not end:
             return []
+        events = self._source.iter_sse()
         # One without data has set an identity or a delay alone.
-        found = [(event.event, event.data) for event in self._source.iter_sse() if event.data]
-        return [Frame("" if name == _UNNAMED else name, data) for name, data in found]
+        return [Frame("" if each.event == _UNNAMED else each.event, each.data) for each in events if each.data]
 
     def end(self) -> list[Frame]:
         return []

@@ -98,13 +98,13 @@ class HostedModel:
         wire, named = self.host.wire, self._named.at(request.sampling.effort)
         encoded = wire.encode(request, named)
         noted = (*notes, *encoded.notes)
-        asked = Asked(encoded, lambda: wire.decoder(named, noted), lambda event: event)
+        asked = Asked(encoded, lambda: wire.decoder(named, noted))
         return told(self._line(), asked, tokens_of(request, named))
 
     def _drawn(self, wire: DrawsMany, request: Request, count: int) -> AsyncGenerator[Numbered, None]:
         named = self._named.at(request.sampling.effort)
         encoded = wire.encode_many(request, named, count)
-        asked = Asked(encoded, lambda: wire.choices_decoder(named, count, encoded.notes), lambda event: event[1])
+        asked = Asked(encoded, lambda: wire.choices_decoder(named, count, encoded.notes), count)
         return told(self._line(), asked, tokens_of(request, named, count))
 
     def _line(self) -> Line:

@@ -56,6 +56,10 @@ LLAMA_CPP_COMPLETIONS = OpenAiCompletions(**_LLAMA_CPP)
 """The route of a raw prompt."""
 
 
+_ONCE = {"connection": "close"}
+"""It ends a connection when a stream has ended, without having said so: the next request on it would fail."""
+
+
 def _server(name: str, title: str, address: str, wire: OpenAiChat, can: Capabilities, **more: Any) -> Host:
     """A server that the user runs."""
     more = {"provider": name, "address_variable": f"{_variable(name)}_BASE_URL", **more}
@@ -125,13 +129,22 @@ _SERVERS = (
         _LOCAL_CAN,
         rows=_open_models(),
     ),
-    _server("llamacpp", "llama.cpp's server", "http://127.0.0.1:9931/v1", LLAMA_CPP, _LOCAL_CAN, rows=_open_models()),
+    _server(
+        "llamacpp",
+        "llama.cpp's server",
+        "http://127.0.0.1:9931/v1",
+        LLAMA_CPP,
+        _LOCAL_CAN,
+        rows=_open_models(),
+        headers=_ONCE,
+    ),
     _server(
         "llamacpp-completions",
         "llama.cpp's server, raw prompts",
         "http://127.0.0.1:9931/v1",
         LLAMA_CPP_COMPLETIONS,
         _LOCAL_CAN,
+        headers=_ONCE,
     ),
     _server(
         "lmstudio",
