@@ -251,10 +251,13 @@ class Call:
         return replace(whole, identity=self._identity, span_id=self.span_id)
 
     def _opening(self, role: str) -> dict[str, Any]:
+        server: tuple[str, int] | None = getattr(self._context.model, "server", None)
         return {
             names.RUN_ID: self._context.run_id,
             names.PROVIDER: getattr(self._context.model, "provider", "tttlab"),
             names.REQUEST_MODEL: self._context.model.name,
+            names.SERVER_ADDRESS: server[0] if server else None,
+            names.SERVER_PORT: server[1] if server else None,
             names.MODEL_PARAMETERS: getattr(self._context.model, "parameters", None),
             names.MODEL_DIGEST: self._context.model_digest,
             names.MODEL_FACTS: self._context.model_facts,

@@ -25,6 +25,8 @@ SPAN_DECIDE = "decide"
 # --- GenAI conventions ---------------------------------------------------------------------------------------------
 WORKFLOW_NAME = "gen_ai.workflow.name"
 PROVIDER = "gen_ai.provider.name"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
 REQUEST_MODEL = "gen_ai.request.model"
 REQUEST_SEED = "gen_ai.request.seed"
 REQUEST_STREAM = "gen_ai.request.stream"
