@@ -16,7 +16,7 @@ from tttlab.models.countdown import CONTEXT, CountdownModel
 from tttlab.types import Message, Request, Sampling
 from tttlab.verifiers.countdown import Countdown
 
-PUZZLES = held_out_puzzles(3, 24)
+PUZZLES = held_out_puzzles(3, 12)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_its_thinking_is_a_search_whose_steps_are_nearly_all_right(model):
     steps = [
         step for puzzle in PUZZLES for step in judge_steps(puzzle, drawn(model, puzzle, temperature=0.8)[0].thinking)
     ]
-    assert len(steps) > 200
+    assert len(steps) > 80
     assert sum(step.trouble is None for step in steps) / len(steps) > 0.95
 
 
@@ -126,8 +126,8 @@ def test_extended_thinking_makes_it_think_longer():
 def test_every_way_of_searching_solves(name):
     model = tttlab.model(name)
     assert model.name == name
-    solved = [any(right(puzzle, each) for each in drawn(model, puzzle, count=4)) for puzzle in PUZZLES[:12]]
-    assert sum(solved) >= 9
+    solved = [any(right(puzzle, each) for each in drawn(model, puzzle, count=4)) for puzzle in PUZZLES[:8]]
+    assert sum(solved) >= 6
 
 
 def test_a_noisy_one_says_wrong_things_of_its_results_and_an_exact_one_hardly_ever():

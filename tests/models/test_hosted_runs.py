@@ -35,9 +35,7 @@ def test_a_call_says_who_was_asked_and_what_was_not_sent():
     assert said["gen_ai.response.id"]
     assert "sk-" not in text
     [[answer, output]] = (
-        tttlab.connect()
-        .execute("SELECT text, output_tokens FROM calls WHERE run_id = ?", [run.id])
-        .fetchall()
+        tttlab.connect().execute("SELECT text, output_tokens FROM calls WHERE run_id = ?", [run.id]).fetchall()
     )
     assert answer == ANSWER
     assert output > 0
