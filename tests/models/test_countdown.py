@@ -73,6 +73,15 @@ def test_thinking_is_held_to_its_budget_and_the_answer_follows(model):
             assert (completion.thinking != "") == (budget > 0)
 
 
+def test_an_answer_that_the_budget_of_thinking_meets_is_finished(model):
+    met = 0
+    for budget in range(28, 64, 2):
+        for completion in drawn(model, "3 5 8 -> 16", count=4, thinking_budget=budget):
+            assert completion.finish_reason == "stop"
+            met += completion.usage.thinking_tokens < budget < completion.usage.output_tokens
+    assert met > 0
+
+
 def test_tokens_are_counted_and_no_tag_is_shown(model):
     [completion] = drawn(model, "3 5 8 -> 16")
     assert "think>" not in completion.thinking + completion.text
