@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,10 +16,12 @@ import tttlab
 from tests.test_replay import known, think
 from tttlab.cli import main
 from tttlab.errors import StoreError
-from tttlab.store import bundles
+from tttlab.store import bundles, database
+from tttlab.store.archives import archive_folder
 from tttlab.store.bundles import export_bundle, import_bundle, read_bundle
 from tttlab.store.database import connect
 from tttlab.store.doctor import examine
+from tttlab.store.manifest import Manifest
 from tttlab.store.segments import KINDS, segment_folder
 
 HOSTILE = "x\x1b[2J'; \"$(echo done)"
@@ -189,3 +192,19 @@ def test_names_of_runs_and_files_are_said_without_what_a_terminal_would_obey(fol
     assert "x␛[2J.parquet is no segment" in said.out
     assert "delete x␛[2J" in said.out
     assert "\x1b" not in said.out + said.err
+
+
+def test_an_archive_whose_rows_are_a_view_is_left_out(own_store, tmp_path, monkeypatch):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("name\nhidden\n")
+    archive_folder(own_store).mkdir(parents=True)
+    with duckdb.connect(archive_folder(own_store) / "forged.duckdb") as forged:
+        forged.execute(f"CREATE VIEW stored_spans AS SELECT * FROM read_csv('{secret.as_posix()}')")
+        forged.execute("CREATE TABLE stored_tokens (span_key UBIGINT)")
+    # Whoever forges an archive can give it the checksum that it needs.
+    monkeypatch.setattr(database, "damage", lambda path, again=False: None)
+    held = Manifest(archives=("forged.duckdb",))
+    with duckdb.connect() as connection:
+        with pytest.warns(UserWarning, match="it holds views"):
+            attached = database._attach(connection, own_store, held, again=True)
+        assert attached == []

@@ -127,6 +127,10 @@ def _define_views(connection: duckdb.DuckDBPyConnection, statements: list[str]) 
         connection.execute(statement)
 
 
+_FOREIGN = "SELECT view_name FROM duckdb_views() WHERE database_name = $name AND NOT internal"
+"""Archives have tables alone; a bundle of a stranger's may carry any DuckDB file as one."""
+
+
 def _attach(
     connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, *, again: bool
 ) -> list[tuple[str, int]]:
@@ -141,6 +145,9 @@ def _attach(
         try:
             if name not in names:
                 connection.execute(f"ATTACH {quoted(path)} AS {alias} (READ_ONLY)")
+            if connection.execute(_FOREIGN, {"name": name}).fetchall():
+                _leave_out_archive(path, "it holds views, which could read other files: tttlab did not make it")
+                continue
             connection.execute(f"SELECT (SELECT count(*) FROM {alias}.stored_spans LIMIT 1)")
             version = schema_version(connection, alias)
             refuse_newer(path, version)
