@@ -264,3 +264,12 @@ def test_a_value_that_holds_itself_is_hidden_in_as_well(planted, own_store):
     shown, count = masked_values({"a": endless})
     assert count
     assert IN_ENVIRONMENT not in repr(shown)
+
+
+def test_a_variable_that_takes_anothers_place_is_known_at_once(monkeypatch):
+    monkeypatch.setenv("FIRST_API_KEY", "planted-first")
+    assert "planted-first" in known_secrets()
+    for number in range(20):
+        monkeypatch.delenv("FIRST_API_KEY" if number == 0 else f"NEXT{number - 1}_API_KEY")
+        monkeypatch.setenv(f"NEXT{number}_API_KEY", f"planted-{number:04}")
+        assert f"planted-{number:04}" in known_secrets()

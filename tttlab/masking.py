@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -27,7 +26,6 @@ DEEPEST = 50
 _NAMES = re.compile(r"(?:^|_)(?:API_?KEY|ACCESS_KEY|SECRET_KEY|SECRET|TOKEN)$", re.IGNORECASE)
 _PLACEHOLDERS = frozenset({"not-needed", "no-key-required", "sk-no-key-required", "lm-studio", "placeholder"})
 """What is put into such a variable for a local server that asks for no key."""
-_LOOK_SECONDS = 0.1
 
 
 class _Known:
@@ -36,8 +34,7 @@ class _Known:
     def __init__(self) -> None:
         self._kept: frozenset[str] = frozenset()
         self._names: tuple[str, ...] = ()
-        self._variables = 0
-        self._looked = -1.0
+        self._variables: tuple[object, ...] = ()
         self._values: tuple[str | None, ...] | None = None
         self._listed: tuple[str, ...] = ()
         self._lock = Lock()
@@ -48,10 +45,11 @@ class _Known:
             self._values = None
 
     def now(self) -> tuple[str, ...]:
-        # Asked with each span: the whole environment is gone through where a variable came or went, and now and then.
-        moment = time.monotonic()
-        if len(os.environ) != self._variables or moment - self._looked > _LOOK_SECONDS:
-            self._variables, self._looked = len(os.environ), moment
+        # Asked with each span: names are looked through only where a variable came or went, and `os.environ` itself
+        # decodes each name that it gives.
+        variables = tuple(getattr(os.environ, "_data", os.environ))
+        if variables != self._variables:
+            self._variables = variables
             self._names = tuple(name for name in os.environ if holds_secret(name))
         values = tuple(map(os.environ.get, self._names))
         if values != self._values:

@@ -53,3 +53,16 @@ def test_a_host_that_is_not_there_fails_the_run_in_one_line():
     assert "\n" not in str(failed.value)
     assert failed.value.run.status == "failed"
     assert tttlab.connect().execute("SELECT count(*) FROM calls WHERE status = 'failed'").fetchone() == (1,)
+
+
+def test_a_key_that_was_used_is_hidden_wherever_it_comes_from(own_store):
+    async def main():
+        async with loopback(WHOLE) as host:
+            model = chat(host.address, key=lambda: "from-a-vault-0123456789")
+            for prompt in ("What is 7 times 8?", "Is from-a-vault-0123456789 a key?"):
+                await tttlab.athink(prompt, model=model)
+            return host.asked[1].body
+
+    assert "from-a-vault-0123456789" in str(asyncio.run(main()))
+    prompts = tttlab.connect().execute("SELECT prompt FROM runs ORDER BY started").fetchall()
+    assert prompts == [("What is 7 times 8?",), (f"Is {'•' * 23} a key?",)]

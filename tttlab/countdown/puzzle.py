@@ -79,11 +79,6 @@ def targets(position: tuple[int, ...]) -> frozenset[int]:
     return frozenset().union(*(targets(tuple(sorted(after))) for _, after in moves(position)))
 
 
-def solvable(puzzle: Puzzle) -> bool:
-    """Whether the target can be made."""
-    return puzzle.target in targets(tuple(sorted(puzzle.numbers)))
-
-
 def solutions(puzzle: Puzzle) -> Iterator[tuple[Step, ...]]:
     """Every way to the target, step by step, in the order of `moves`."""
     yield from _ways(puzzle.numbers, puzzle.target, ())

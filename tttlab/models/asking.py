@@ -58,7 +58,6 @@ class Asked(Generic[Event]):
     encoded: Encoded
     decoder: Callable[[], AnyDecoder[Event]]
     count: int = 1
-    """The event itself, of one that may be numbered."""
 
 
 async def told(line: Line, asked: Asked[Event], tokens: int) -> AsyncGenerator[Event, None]:
@@ -82,29 +81,25 @@ def tokens_of(request: Request, named: Named, count: int = 1) -> int:
 
 async def _attempt(line: Line, asked: Asked[Event], tokens: int) -> AsyncGenerator[list[Event], None]:
     """The events of one attempt, those together that came together."""
-    key = line.authorization()
-    try:
-        async with (
-            admitted(line.address, line.conduct, tokens) as spent,
-            _answer(line, asked.encoded, key) as (answer, deadline),
-        ):
-            reading = _Reading(asked, deadline, line.conduct, spent)
-            async with aclosing(frames(answer.pieces(), await _framing(answer, line))) as arriving:
-                async for found, time_ns in _until_finished(arriving, reading):
-                    if events := reading.feed(found, time_ns):
-                        yield events
-                    reading.raise_error()
-            if events := reading.end():
-                yield events
-            reading.raise_error()
-    except HostError as error:
-        raise _without(error, key) from None
+    async with (
+        admitted(line.address, line.conduct, tokens) as spent,
+        _answer(line, asked.encoded) as (answer, deadline),
+    ):
+        reading = _Reading(asked, deadline, line.conduct, spent)
+        async with aclosing(frames(answer.pieces(), await _framing(answer, line))) as arriving:
+            async for found, time_ns in _until_finished(arriving, reading):
+                if events := reading.feed(found, time_ns):
+                    yield events
+                reading.raise_error()
+        if events := reading.end():
+            yield events
+        reading.raise_error()
 
 
 @asynccontextmanager
-async def _answer(line: Line, encoded: Encoded, key: Mapping[str, str]) -> AsyncIterator[tuple[Answer, Deadline]]:
+async def _answer(line: Line, encoded: Encoded) -> AsyncIterator[tuple[Answer, Deadline]]:
     deadline = Deadline(line.conduct.first_token_seconds, "a first token")
-    headers = {**line.headers, **encoded.headers, **key}
+    headers = {**line.headers, **encoded.headers, **line.authorization()}
     url, connect = f"{line.address}{encoded.path}", line.conduct.connect_seconds
     async with posted(url, headers, encoded.body, named=line.named, connect=connect, deadline=deadline) as answer:
         yield answer, deadline
@@ -215,13 +210,3 @@ def _noted(event: Event, notes: tuple[str, ...]) -> Event:
         return event
     finish: Any = replace(plain, notes=(*notes, *plain.notes))
     return (number, finish) if isinstance(event, tuple) else finish  # type: ignore[return-value]
-
-
-def _without(error: HostError, key: Mapping[str, str]) -> HostError:
-    """The error, without the key that a host may have repeated in it."""
-    for value in key.values():
-        secret = value.removeprefix("Bearer ")
-        if len(secret) > 1 and secret in str(error):
-            error.said = error.said.replace(secret, "•••")
-            error.args = tuple(str(part).replace(secret, "•••") for part in error.args)
-    return error

@@ -113,11 +113,6 @@ class HostedModel:
             named=self._named,
             address=self.address,
             headers=self.host.headers,
-            authorization=self._authorization,
+            authorization=lambda: self.host.authorization(self._key()),
             conduct=self._conduct or Conduct.configured(),
         )
-
-    def _authorization(self) -> dict[str, str]:
-        from tttlab.models.listing import authorization
-
-        return authorization(self.host, self._key())

@@ -109,7 +109,7 @@ async def listed(host: Host, address: str, seconds: float = HOST_SECONDS) -> lis
     if host.listing is None:
         raise OptionError(f"{host.name} does not list its models: see docs/models.md for those that are known")
     key = Credential.of(host)()
-    headers = {**host.headers, **authorization(host, key)}
+    headers = {**host.headers, **host.authorization(key)}
     status, body = await _fetched(f"{address}{host.listing}", headers, named, seconds)
     if status != 200:  # noqa: PLR2004 - HTTP's OK
         raise host.wire.failure(status, body, named)
@@ -172,13 +172,6 @@ async def _fetched(url: str, headers: Mapping[str, str], named: Named, seconds: 
             if len(read) > LONGEST:
                 raise BrokenStreamError("its list of models does not end", provider=named.provider, model="*")
     return answer.status, read.decode(errors="replace")
-
-
-def authorization(host: Host, key: str) -> dict[str, str]:
-    """The header that carries the key; none where there is none."""
-    if not key:
-        return {}
-    return {host.key_header: f"Bearer {key}" if host.key_header.lower() == "authorization" else key}
 
 
 def _names(read: Any) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tttlab.masking import keep_secret
 from tttlab.models.wire import WireFormat
 from tttlab.types import Capabilities
 
@@ -61,6 +62,13 @@ class Host:
     def row(self, model: str) -> ModelRow:
         """The first row that matches the model; an empty one where none does."""
         return next((row for row in self.rows if fnmatch.fnmatchcase(model, row.pattern)), ModelRow(pattern="*"))
+
+    def authorization(self, key: str) -> dict[str, str]:
+        """The header that carries a key; none where the key is empty. From then on the key is hidden everywhere."""
+        if not key:
+            return {}
+        keep_secret(key)
+        return {self.key_header: f"Bearer {key}" if self.key_header.lower() == "authorization" else key}
 
     def abilities(self, model: str) -> Capabilities:
         """What a model of this host can do."""
