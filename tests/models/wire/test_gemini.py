@@ -19,7 +19,6 @@ from tttlab.errors import (
 )
 from tttlab.events import Alternatives, ChunkDelta, Finish, Fold, TokenDelta, UsageUpdate
 from tttlab.models.hosts.google import HOSTS
-from tttlab.models.listing import authorization
 from tttlab.models.wire import Encoded, Frame, Named
 from tttlab.types import Message, ReasoningItem, Request, Sampling, Usage
 
@@ -349,7 +348,7 @@ def test_failures(status, kind, message, error):
 
 
 def test_the_key_goes_in_googles_own_header():
-    assert authorization(HOST, "k") == {"x-goog-api-key": "k"}
+    assert HOST.authorization("k") == {"x-goog-api-key": "k"}
 
 
 @pytest.mark.parametrize("model", FAMILIES)
