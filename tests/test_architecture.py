@@ -33,7 +33,7 @@ LAYERS = [
     ["naming", "meter", "progress", "protocols", "identity"],
     ["budget", "events", "clock", "order"],
     ["types", "options"],
-    ["answers", "checks", "countdown", "programs"],
+    ["answers", "checks", "countdown", "labels", "programs"],
     ["arithmetic"],
     ["errors"],
     ["masking"],

@@ -112,7 +112,7 @@ def test_hosts_are_listed_with_where_their_key_is_from_and_whether_they_answer(s
     assert status == 0
     assert "planted-deepseek-key" not in out
     assert "yes, 2 models" in row(out, "vllm:NAME")
-    assert "keys.toml" in row(out, "vllm:NAME")
+    assert "config/tttlab" in row(out, "vllm:NAME")
     assert "DEEPSEEK_API_KEY" in row(out, "deepseek:NAME")
     assert "not asked" in row(out, "deepseek:NAME")
     assert "missing: GROQ_API_KEY" in row(out, "groq:NAME")

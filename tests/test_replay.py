@@ -263,10 +263,17 @@ def test_what_a_strategy_declared_to_be_thinking_does_not_serve_one_that_does_no
 
 
 class Queued(Known):
-    """Its count of the prompt comes a moment after the call has begun."""
+    """Its counts of the prompt come when five calls have begun, all at one moment."""
+
+    begun = 0
+    full = None
 
     async def stream(self, request):
-        await asyncio.sleep(0.005)
+        self.full = self.full or asyncio.Event()
+        self.begun += 1
+        if self.begun == 5:
+            self.full.set()
+        await self.full.wait()
         async for event in super().stream(request):
             yield event
 

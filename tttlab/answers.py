@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, InvalidOperation
@@ -167,6 +168,28 @@ def find_extractor(name: str) -> Extractor:
         except re.error as error:
             raise OptionError(f"the pattern of {name!r} cannot be read: {error}") from error
     raise OptionError(f"no extractor is named {name!r}{nearest(name, [*EXTRACTORS, 'json:FIELD', 'regex:PATTERN'])}")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A named, versioned rule that says whether an answer is right, where more than one may be.
+
+    It is a pure function of the normalised answer. Two with the same name and version are equal.
+    """
+
+    name: str
+    version: int
+    is_right: Callable[[str], bool] = field(compare=False, repr=False)
+
+    def __call__(self, answer: str) -> bool | None:
+        """Whether it is right; None, with a warning, where the rule itself fails."""
+        try:
+            return bool(self.is_right(answer))
+        except Exception as error:  # noqa: BLE001 - a user's rule may raise anything, and the run is kept all the same
+            warnings.warn(
+                f"the check {self.name!r} failed on {answer!r:.80}: {type(error).__name__}: {error}", stacklevel=2
+            )
+            return None
 
 
 def same_answer(value: str | None, reference: str | None) -> bool | None:

@@ -19,7 +19,7 @@ from tttlab.progress import CallEnded, CallStarted, RunEvent, Streamed
 from tttlab.protocols import Model, Watch, reports_dollars
 from tttlab.store.recorded import reported
 from tttlab.tracing import names
-from tttlab.tracing.attributes import extractor_label, of_request, of_stream
+from tttlab.tracing.attributes import of_request, of_stream, rule_label
 from tttlab.tracing.recorder import Recorder, mark_error, set_known, span_id_of
 from tttlab.types import CallIdentity, Channel, Completion, Price, Problem, Request
 
@@ -289,8 +289,9 @@ class Call:
                 names.REASONING_VISIBILITY: self._visibility(completion),
                 names.TOKENS_GRANULARITY: self._granularity,
                 names.ANSWER_VALUE: answer,
+                names.ANSWER_CORRECT: problem.correct(answer) if given else None,
                 names.ANSWER_RAW: problem.extractor.find(completion.text) if answer is not None else None,
-                names.PROBLEM_EXTRACTOR: extractor_label(problem.extractor),
+                names.PROBLEM_EXTRACTOR: rule_label(problem.extractor),
             },
         )
         if self._context.replay and self._record is None:

@@ -13,6 +13,7 @@ from tttlab.abilities import require_abilities, require_price, require_readable,
 from tttlab.answers import Extractor, find_extractor
 from tttlab.budget import Budget
 from tttlab.errors import MissingCall, OptionError
+from tttlab.labels import Label, checked_labels
 from tttlab.models import canonical_name, resolve_model
 from tttlab.naming import name_of, parameters_of
 from tttlab.options import Resolved, as_told, resolve, resolve_flag, resolve_mode, store_folder
@@ -21,7 +22,7 @@ from tttlab.recording import flush
 from tttlab.replay import Replay, stand_in
 from tttlab.store.recorded import Records
 from tttlab.strategies import resolve_strategy
-from tttlab.tracing.attributes import extractor_label, known
+from tttlab.tracing.attributes import known, rule_label
 from tttlab.types import Price, Problem, Sampling
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Plan:
     pace: float | None = None
     sampling: Sampling = field(default_factory=Sampling)
     """How the run's model is asked to think, where its strategy says nothing else."""
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    """What the run is part of, such as a sweep: recorded, and seen by no strategy."""
     records: Records | None = None
     """What is recorded of runs of this prompt and seed, where it may serve."""
 
@@ -59,11 +62,15 @@ class Plan:
             "parameters": parameters_of(self.strategy),
             "model": self.model.name,
             "budget": known(asdict(self.budget)) or None,
-            "extractor": extractor_label(self.problem.extractor),
+            "extractor": rule_label(self.problem.extractor),
             "reference": self.problem.reference,
             "problem": self.problem.id,
-            **({"thinking": self.thinking} if self.thinking else {}),
+            **{name: told for name, told in self._where_given().items() if told},
         }
+
+    def _where_given(self) -> dict[str, Any]:
+        check = self.problem.check
+        return {"thinking": self.thinking, "labels": dict(self.labels), "check": check and rule_label(check)}
 
     @property
     def thinking(self) -> dict[str, str | int]:
@@ -93,6 +100,7 @@ def plan(  # noqa: PLR0913 - every option by its name
     pace: float | None = None,
     effort: str | None = None,
     thinking_budget: int | None = None,
+    labels: Mapping[str, Label] | None = None,
     **parameters: Any,
 ) -> Plan:
     """Resolve and check what `think` was given. Raises `OptionError`, or `ModelError` where a model cannot be had."""
@@ -130,6 +138,7 @@ def plan(  # noqa: PLR0913 - every option by its name
             replay=mode,
             pace=pace,
             sampling=Sampling(effort=effort, thinking_budget=thinking_budget),
+            labels=checked_labels(labels),
             records=records if mode == "only" or _is_known(model, found) else None,
         )
         require_price(limits, found)

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tttlab.answers import same_answer
 from tttlab.branches import PLACE, Branch, Place, at
 from tttlab.call import CallContext
 from tttlab.clock import RunClock
@@ -125,9 +124,8 @@ class Runner:
 
     async def _think(self, session: Session, root: Any) -> None:
         # A strategy does not see the reference: only verifiers do.
-        blind = replace(self.plan.problem, reference=None)
         with at(Place(session.root, root, session.meter, session.scope)):
-            propose_returned(session, await self.plan.strategy(blind, session))
+            propose_returned(session, await self.plan.strategy(self.plan.problem.blind, session))
 
     def _status(self, meter: Meter, cause: BaseException | None) -> Status:
         if self._stopped:
@@ -180,6 +178,7 @@ class Runner:
             names.RUN_SEED: planned.seed,
             names.RUN_BUDGET: limits or None,
             names.RUN_THINKING: planned.thinking or None,
+            names.RUN_LABELS: dict(planned.labels) or None,
             names.RUN_OPTIONS: {key: dict(value) for key, value in planned.sources.items()},
             names.RUN_ENVIRONMENT: environment(Path.cwd()),
             names.STRATEGY_NAME: name_of(planned.strategy),
@@ -211,7 +210,7 @@ class Runner:
             error=error,
             notes=tuple(self._notes),
             store=planned.store,
-            correct=same_answer(last.value, planned.problem.reference),
+            correct=planned.problem.correct(last.value),
         )
         set_known(
             root,
@@ -267,7 +266,7 @@ class Runner:
         elsewhere = [(base.trace_id, base.span_key)]
         recorder.start(f"{names.OPERATION_REPLAY} {run.strategy}", note, elsewhere=elsewhere).end()
         run = replace(run, id=base.run_id, seconds=base.seconds, usage=base.usage, curve=replay.curve)
-        return replace(run, correct=same_answer(run.answer, run.problem.reference))
+        return replace(run, correct=run.problem.correct(run.answer))
 
     def _tell(self, event: RunEvent) -> None:
         if isinstance(event, CallEnded):

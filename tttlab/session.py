@@ -140,7 +140,7 @@ class Session:
         """See `Think.solve`."""
         context = await self._context_of(model)
         require_abilities(strategy, context.model, allow_code=self.allow_code)
-        blind = replace(problem or self.context.problem, reference=None)
+        blind = (problem or self.context.problem).blind
         named = {} if model is None else {"model": context.model.name}
         branch = self._open(None, {"strategy": name_of(strategy), **named, **attributes})
         scope = Scope(self.place.scope)

@@ -10,6 +10,7 @@ from typing import Any
 from tttlab.answers import Extractor
 from tttlab.budget import Budget
 from tttlab.errors import OptionError
+from tttlab.labels import Label
 from tttlab.naming import name_of
 from tttlab.options import resolve
 from tttlab.parameters import declared_types
@@ -37,6 +38,7 @@ def think(  # noqa: PLR0913 - every option by its name, so that help and complet
     pace: float | None = None,
     effort: str | None = None,
     thinking_budget: int | None = None,
+    labels: Mapping[str, Label] | None = None,
     observer: Observer | None = None,
     while_waiting: Callable[[], None] = lambda: None,
     **parameters: Any,
@@ -68,6 +70,7 @@ def think(  # noqa: PLR0913 - every option by its name, so that help and complet
       Default: the model's own.
     - `thinking_budget`: how many tokens it may think beside its answer, where it can be held to that. Default: 8,192
       where it thinks in a channel of its own.
+    - `labels`: names and values to find the run by, such as `{"sweep": "pilot"}`: `labels` in the view `runs`.
     - `observer`: called with each piece of news of the run, in the thread that it runs in.
     - `while_waiting`: called about ten times a second in the calling thread: time to show what the observer was told.
     - every other name is a parameter of the strategy, such as `samples=8`.
@@ -90,6 +93,7 @@ def think(  # noqa: PLR0913 - every option by its name, so that help and complet
         pace=pace,
         effort=effort,
         thinking_budget=thinking_budget,
+        labels=labels,
     )
     runner = Runner(planned, observer)
     return wait_for(runner.run, stop=runner.stop, while_waiting=while_waiting)
@@ -109,6 +113,7 @@ async def athink(  # noqa: PLR0913 - likewise
     pace: float | None = None,
     effort: str | None = None,
     thinking_budget: int | None = None,
+    labels: Mapping[str, Label] | None = None,
     observer: Observer | None = None,
     **parameters: Any,
 ) -> Run:
@@ -134,6 +139,7 @@ async def athink(  # noqa: PLR0913 - likewise
         pace=pace,
         effort=effort,
         thinking_budget=thinking_budget,
+        labels=labels,
     )
     return await Runner(planned, observer).run()
 

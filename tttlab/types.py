@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal
 
-from tttlab.answers import FINAL_ANSWER, Extractor
+from tttlab.answers import FINAL_ANSWER, Check, Extractor, same_answer
 from tttlab.checks import at_least
 from tttlab.errors import OptionError, nearest
 
@@ -247,6 +247,8 @@ class Problem:
     extractor: Extractor = FINAL_ANSWER
     id: str = ""
     """Stable over runs; a digest of the prompt unless the task gives one."""
+    check: Check | None = None
+    """What says whether an answer is right, where it is more than being equal to the reference."""
 
     def __post_init__(self) -> None:
         prompt, reference = _untyped(self.prompt), _untyped(self.reference)
@@ -261,6 +263,17 @@ class Problem:
     def extract(self, text: str) -> str | None:
         """The normalised answer found in `text`, or None where there is none (an abstention)."""
         return self.extractor(text)
+
+    def correct(self, value: str | None) -> bool | None:
+        """Whether a normalised answer is right; an abstention is not. None where there is nothing to tell it by."""
+        if self.check is None:
+            return same_answer(value, self.reference)
+        return value is not None and self.check(value)
+
+    @property
+    def blind(self) -> Problem:
+        """The problem without what would tell its answer: this is what a strategy sees."""
+        return replace(self, reference=None, check=None)
 
 
 def _untyped(value: object) -> object:

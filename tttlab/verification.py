@@ -30,7 +30,7 @@ async def verify_traced(
         names.VERIFIER_PARAMETERS: parameters_of(verifier),
         names.BRANCH_PATH: place.branch.path,
     }
-    whole = replace(problem, reference=context.problem.reference)
+    whole = replace(problem, reference=context.problem.reference, check=context.problem.check)
     with context.recorder.span(f"{names.SPAN_VERIFY} {name}", opening, parent=place.span) as span:
         with at(replace(place, span=span)):
             verdict = await _ask(verifier, whole, candidate, think)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from tttlab.abilities import require_price
@@ -152,7 +152,7 @@ def _difficulty(given: Difficulty, problem: Problem) -> float:
             raise OptionError(f"the problem {problem.id!r} has no difficulty{nearest(problem.id, map(str, given))}")
         value = given[key]
     elif callable(given):
-        value = given(replace(problem, reference=None))
+        value = given(problem.blind)
     else:
         raise OptionError(f"difficulty={given!r:.40} is neither a mapping nor a function of a problem")
     if not isinstance(value, (int, float)) or not 0 <= value <= 1:

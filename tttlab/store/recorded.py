@@ -192,6 +192,9 @@ class Records:
         return rows
 
 
+_WHERE_GIVEN = {"thinking": names.RUN_THINKING, "labels": names.RUN_LABELS, "check": names.PROBLEM_CHECK}
+
+
 def _run(row: Mapping[str, Any]) -> RecordedRun:
     said = json.loads(row["attributes"])
     return RecordedRun(
@@ -209,7 +212,7 @@ def _run(row: Mapping[str, Any]) -> RecordedRun:
             "extractor": said.get(names.PROBLEM_EXTRACTOR),
             "reference": said.get(names.PROBLEM_REFERENCE),
             "problem": said.get(names.PROBLEM_ID),
-            **({"thinking": told} if (told := said.get(names.RUN_THINKING)) else {}),
+            **{name: told for name, where in _WHERE_GIVEN.items() if (told := said.get(where))},
         },
         model_facts=said.get(names.MODEL_FACTS) or {},
         model_digest=(said.get(names.MODEL_IDENTITY) or {}).get("digest"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from tttlab.answers import Extractor, same_answer
+from tttlab.answers import Check, Extractor
 from tttlab.events import Fold
 from tttlab.tracing import names
 from tttlab.types import Answer, Completion, Message, Problem, Request, Sampling, Usage, Verdict
@@ -21,7 +21,7 @@ def of_request(request: Request) -> dict[str, Any]:
         names.OPERATION: names.OPERATION_CHAT,
         names.REQUEST_STREAM: True,
         names.REQUEST_SEED: request.seed,
-        names.INPUT_MESSAGES: [_message(message) for message in request.messages],
+        names.INPUT_MESSAGES: [of_message(message) for message in request.messages],
         **of_sampling(request.sampling),
     }
 
@@ -79,13 +79,14 @@ def of_problem(problem: Problem) -> dict[str, Any]:
         names.PROBLEM_ID: problem.id,
         names.PROBLEM_PROMPT: problem.prompt,
         names.PROBLEM_REFERENCE: problem.reference,
-        names.PROBLEM_EXTRACTOR: extractor_label(problem.extractor),
+        names.PROBLEM_EXTRACTOR: rule_label(problem.extractor),
+        names.PROBLEM_CHECK: rule_label(problem.check) if problem.check else None,
     }
 
 
-def extractor_label(extractor: Extractor) -> str:
+def rule_label(rule: Extractor | Check) -> str:
     """`final_answer@1`: an extraction can be done again only by the same version of the same rule."""
-    return f"{extractor.name}@{extractor.version}"
+    return f"{rule.name}@{rule.version}"
 
 
 def of_answer(answer: Answer, problem: Problem) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def of_answer(answer: Answer, problem: Problem) -> dict[str, Any]:
     return {
         names.ANSWER_VALUE: answer.value,
         names.ANSWER_CONFIDENCE: answer.confidence,
-        names.ANSWER_CORRECT: same_answer(answer.value, problem.reference),
+        names.ANSWER_CORRECT: problem.correct(answer.value),
         names.ANSWER_SEQUENCE: answer.sequence,
         names.VOTE_TALLY: None if answer.votes is None else tally(answer.votes),
         **_prefixed(names.SPENT_PREFIX, _fields_of(answer.spent)),
@@ -150,7 +151,7 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {prefix + key: value for key, value in values.items()}
 
 
-def _message(message: Message) -> dict[str, Any]:
+def of_message(message: Message) -> dict[str, Any]:
     items = [
         {"type": "reasoning", "content": "", "wire": item.wire, "item": item.content} for item in message.reasoning
     ]

@@ -65,6 +65,7 @@ RUN_STATUS = "tttlab.run.status"  # ok | budget | stopped | failed
 RUN_ERROR = "tttlab.run.error"
 RUN_BUDGET = "tttlab.run.budget"  # {"tokens": 2000}
 RUN_THINKING = "tttlab.run.thinking"  # {"effort": "high"} or {"thinking_budget": 4096}: what the model was told
+RUN_LABELS = "tttlab.run.labels"  # {"sweep": "samples", "samples": 8}
 RUN_OPTIONS = "tttlab.run.options"  # {"model": {"value": ..., "source": "environment"}}
 RUN_ENVIRONMENT = "tttlab.run.environment"  # package versions, Python, platform, git commit
 STRATEGY_NAME = "tttlab.strategy.name"
@@ -78,6 +79,7 @@ PROBLEM_ID = "tttlab.problem.id"
 PROBLEM_PROMPT = "tttlab.problem.prompt"
 PROBLEM_REFERENCE = "tttlab.problem.reference"
 PROBLEM_EXTRACTOR = "tttlab.problem.extractor"  # name@version
+PROBLEM_CHECK = "tttlab.problem.check"  # name@version of what says whether an answer is right
 
 # --- calls ---------------------------------------------------------------------------------------------------------
 CALL_ROLE = "tttlab.call.role"  # generator | proposer | verifier | judge | refiner ...
@@ -118,7 +120,7 @@ BRANCH_PREFIX = "tttlab.branch."  # what a strategy adds of its own
 ANSWER_VALUE = "tttlab.answer.value"
 ANSWER_RAW = "tttlab.answer.raw"
 ANSWER_CONFIDENCE = "tttlab.answer.confidence"
-ANSWER_CORRECT = "tttlab.answer.correct"  # only where the problem has a reference
+ANSWER_CORRECT = "tttlab.answer.correct"  # only where the problem has a reference or a check
 ANSWER_SEQUENCE = "tttlab.answer.sequence"
 ANSWER_NESTED = "tttlab.answer.nested"  # proposed by a strategy inside another one: no point of the run's curve
 SPENT_PREFIX = "tttlab.spent."  # prompt_tokens, cached_tokens, output_tokens, thinking_tokens, calls, dollars
@@ -154,6 +156,13 @@ REPLAY_OF_RUN = "tttlab.replay.of_run"  # on a call: the run that recorded it
 REPLAY_CALLS = "tttlab.replay.calls"  # how many calls of the run were replayed
 REPLAY_NEW_TOKENS = "tttlab.replay.new_tokens"  # prompt and output tokens of the calls that were not
 REPLAY_DIFFERENCE = "tttlab.replay.difference"  # why a run that could repeat a recorded one did not
+
+# --- imported from another program's log ---------------------------------------------------------------------------
+IMPORTED_FORMAT = "tttlab.imported.format"  # on a run: the kind of log that it was read from
+IMPORTED_FILE = "tttlab.imported.file"  # the file's name
+IMPORTED_DIGEST = "tttlab.imported.digest"  # the file's, of its bytes
+IMPORTED_VERSION = "tttlab.imported.version"  # the importer's
+IMPORTED_PLACE = "tttlab.imported.place"  # where the run stands in the file
 
 # --- a budget spread over problems ---------------------------------------------------------------------------------
 ALLOCATION_RULE = "tttlab.allocation.rule"  # posterior | difficulty | uniform

@@ -12,6 +12,7 @@ SELECT
     finish_reason,                                   -- stop, length, content_filter, tool_call, error
     attributes ->> '$."tttlab.answer.raw"' AS raw_answer,                  -- as it stands in its text
     answer,                                          -- extracted from its text; NULL is an abstention
+    correct,                                         -- whether that answer is right, an abstention is not; NULL: cut, or nothing to tell it by
     attributes -> '$."gen_ai.input.messages"' AS messages,                 -- JSON, as the conventions have it
     attributes ->> '$."gen_ai.output.messages"[0].parts[-1].content' AS text,  -- what it said last (its answer text)
     mean_logprob,                                    -- over its tokens; NULL where the model gives none
