@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tttlab.allocation import allocate as allocate
     from tttlab.budget import Budget as Budget
     from tttlab.errors import TttlabError as TttlabError
+    from tttlab.experiments.sweeps import grid as grid
+    from tttlab.experiments.sweeps import sweep as sweep
+    from tttlab.experiments.task import Task as Task
     from tttlab.models import resolve_model
     from tttlab.models.scripted import ScriptedModel as ScriptedModel
     from tttlab.notebook import load_ipython_extension as load_ipython_extension
@@ -50,6 +53,7 @@ _HOMES = {
     "Run": "run",
     "ScriptedModel": "models.scripted",
     "Strategy": "protocols",
+    "Task": "experiments.task",
     "Think": "protocols",
     "TttlabError": "errors",
     "Usage": "types",
@@ -61,7 +65,9 @@ _HOMES = {
     "configure": "options",
     "connect": "recording",
     "flush": "recording",
+    "grid": "experiments.sweeps",
     "load_ipython_extension": "notebook",
+    "sweep": "experiments.sweeps",
     "think": "thinking",
     "tracer_provider": "recording",
     "unload_ipython_extension": "notebook",

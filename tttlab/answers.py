@@ -146,7 +146,7 @@ EXTRACTORS: dict[str, Extractor] = {
         Extractor("boxed", 2, _boxed),
         Extractor("choice", 1, _choice),
         Extractor("expression", 1, _expression),
-        Extractor("whole_text", 2, lambda text: text),
+        Extractor("whole_text", 2, str),
     )
 }
 

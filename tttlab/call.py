@@ -101,7 +101,7 @@ class Call:
             if self._record is None and replay.ends_here(self._identity, self._asked.seed):
                 await anyio.sleep_forever()
         # A call that may not start, or is cancelled before it does, has no span: nothing was asked.
-        self._meter.start_call()
+        self._meter.start_call(served=self._record is not None)
         if self._record is None and self._context.replay is not None:
             self._context.replay.begin_fresh(self._identity, self._asked)
         self._begin()
@@ -235,6 +235,7 @@ class Call:
             now[2] - old[2],
             now[3] - old[3],
             dollars - old[4] if known else None,
+            served=self._record is not None,
         )
 
     def _clipped(self) -> Request:

@@ -36,6 +36,9 @@ class Meter:
     next call instead and lets those in flight finish. `charge` runs once a token, so the counts are plain numbers.
     """
 
+    counts_served = True
+    """Whether calls that are served from their record are charged too, as if they ran."""
+
     def __init__(
         self,
         budget: Budget,
@@ -85,7 +88,7 @@ class Meter:
         )
         return left if self._parent is None else tighter(left, self._parent.remaining())
 
-    def start_call(self) -> None:
+    def start_call(self, *, served: bool = False) -> None:
         """Charge one call, or raise `BudgetExhausted` where a budget has no room for it."""
         meter: Meter | None = self
         while meter:
@@ -94,13 +97,15 @@ class Meter:
                 meter.exhausted = meter.exhausted or "calls"
             if meter.exhausted:
                 raise BudgetExhausted(meter)
-            meter = meter._parent
+            meter = meter._above(served=served)
         meter = self
         while meter:
             meter._calls += 1
-            meter = meter._parent
+            meter = meter._above(served=served)
 
-    def charge(self, prompt: int, cached: int, output: int, thinking: int, dollars: float | None) -> None:
+    def charge(
+        self, prompt: int, cached: int, output: int, thinking: int, dollars: float | None, *, served: bool = False
+    ) -> None:
         """Charge what one delivery added, in tokens and dollars (None where no price is known)."""
         self._prompt += prompt
         self._cached += cached
@@ -112,12 +117,20 @@ class Meter:
             self.exhaust("tokens")
         elif limits.dollars is not None and self._dollars is not None and self._dollars > limits.dollars:
             self.exhaust("dollars")
-        if self._parent is not None:
-            self._parent.charge(prompt, cached, output, thinking, dollars)
+        above = self._above(served=True) if served else self._parent
+        if above is not None:
+            above.charge(prompt, cached, output, thinking, dollars, served=served)
+
+    def _above(self, *, served: bool) -> Meter | None:
+        """The next meter above that such a call is charged to."""
+        meter = self._parent
+        while meter and served and not meter.counts_served:
+            meter = meter._parent
+        return meter
 
     def give_back(self) -> None:
-        """Take what was charged here from the meters above again: it never was spent, or is charged there once more."""
-        meter = self._parent
+        """Take what was charged here, all of it served, from the meters above again: it is charged there once more."""
+        meter = self._above(served=True)
         while meter:
             meter._prompt -= self._prompt
             meter._cached -= self._cached
@@ -126,7 +139,7 @@ class Meter:
             meter._calls -= self._calls
             if meter._dollars is not None and self._dollars is not None:
                 meter._dollars -= self._dollars
-            meter = meter._parent
+            meter = meter._above(served=True)
 
     def exhaust(self, unit: str) -> None:
         """Declare the budget spent and stop what runs under it."""

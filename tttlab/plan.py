@@ -47,6 +47,8 @@ class Plan:
     """How the run's model is asked to think, where its strategy says nothing else."""
     labels: Mapping[str, Label] = field(default_factory=dict)
     """What the run is part of, such as a sweep: recorded, and seen by no strategy."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the run should know of how it was planned."""
     records: Records | None = None
     """What is recorded of runs of this prompt and seed, where it may serve."""
 

@@ -77,6 +77,8 @@ class Replay:
         found = self._records.by_identity.get((identity, seed or 0), ())
         alike = [call for call in reversed(found) if _is_told_alike(call, channel)]
         usable = [call for call in alike if self._serves(call, model_digest)]
+        # One that was served itself began before its run did: those that ran tell their times.
+        usable.sort(key=lambda call: names.REPLAY_OF in call.attributes)
         own = [call for call in usable if self.base and call.run_id == self.base.run_id]
         return next((call for call in (*own, *usable) if self._records.is_whole(call)), None)
 

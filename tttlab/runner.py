@@ -89,7 +89,7 @@ class Runner:
         self._hold(recorder)
         root = self.span = recorder.start(f"{names.OPERATION_RUN} {name_of(planned.strategy)}", self._opening())
         cause: BaseException | None = None
-        self._notes.clear()
+        self._notes = dict.fromkeys(self.plan.notes)
         try:
             clock = self._replay.clock if self._replay else RunClock()
             with metered(planned.budget, self._within, clock) as meter:

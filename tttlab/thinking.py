@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tttlab.answers import Extractor
 from tttlab.budget import Budget
 from tttlab.errors import OptionError
 from tttlab.labels import Label
+from tttlab.models import canonical_name
 from tttlab.naming import name_of
 from tttlab.options import resolve
 from tttlab.parameters import declared_types
@@ -22,6 +24,9 @@ from tttlab.run import Run
 from tttlab.runner import Runner
 from tttlab.strategies import strategy_class
 from tttlab.types import Problem
+
+AUTO = "auto"
+"""As a strategy: the one, with its size, that what is recorded of the model speaks for."""
 
 
 def think(  # noqa: PLR0913 - every option by its name, so that help and completion show it
@@ -50,7 +55,7 @@ def think(  # noqa: PLR0913 - every option by its name, so that help and complet
 
     - `prompt`: the question, or a `Problem`, which may carry its reference and its extractor.
     - `strategy`: a name, an object, or an `async def` of `(problem, think)`. Default: `tttlab.configure(strategy=...)`,
-      else `direct`, which asks once.
+      else `direct`, which asks once. `"auto"` takes what recorded samples of the model speak for within the budget.
     - `model`: a name (`local:smollm2`, `local:PATH.gguf`) or an object with a `name` and a `stream`. Default:
       `tttlab.configure(model=...)`, else `local:smollm2`.
     - `budget`: when to stop with the best answer so far: `"2000 tokens"` (prompt and output), `"30 s"`, `"8 calls"`,
@@ -147,9 +152,27 @@ async def athink(  # noqa: PLR0913 - likewise
 def _planned(
     prompt: str | Problem, parameters: Mapping[str, Any], *, strategy: str | Strategy | None, **options: Any
 ) -> Plan:
+    if (resolve("strategy").value if strategy is None else strategy) == AUTO:
+        return _chosen(prompt, parameters, **options)
     known = [name for name, each in inspect.signature(plan).parameters.items() if each.kind is each.KEYWORD_ONLY]
     _refuse_misspelt(strategy, [name for name in parameters if name not in known], known)
     return plan(prompt, strategy=strategy, **options, **parameters)
+
+
+def _chosen(prompt: str | Problem, parameters: Mapping[str, Any], **options: Any) -> Plan:
+    """The plan with the strategy that the record speaks for."""
+    # Imported here because experiments stand above: what is chosen from is what they measure.
+    from tttlab.experiments.choosing import choose
+
+    if parameters:
+        raise OptionError(f"the strategy {AUTO!r} is chosen with its parameters: leave out {', '.join(parameters)}")
+    given = options["model"] if options["model"] is not None else resolve("model").value
+    model = canonical_name(given) if isinstance(given, str) else given.name
+    problem = prompt if isinstance(prompt, Problem) else Problem(prompt=prompt)
+    choice = choose(model, options["budget"], without=problem.id)
+    planned = plan(prompt, strategy=choice.strategy, **options)
+    told = {"value": name_of(choice.strategy), "source": AUTO}
+    return replace(planned, notes=(f"chosen: {choice.reason}",), sources={**planned.sources, "strategy": told})
 
 
 def _refuse_misspelt(strategy: str | Strategy | None, names: list[str], options: list[str]) -> None:

@@ -1,12 +1,9 @@
 """The chart of accuracy holds the estimates, and says of how many problems."""
 
+from tests.charts.teller import subtitle
 from tttlab.charts.accuracy import accuracy
 from tttlab.experiments.samples import Samples
 from tttlab.experiments.scaling import scaling
-
-
-def drawn(points, **options):
-    return accuracy(points, **options).to_dict()
 
 
 def problems(count):
@@ -23,13 +20,12 @@ def problems(count):
 
 def test_every_estimate_is_a_row_with_its_interval():
     points = scaling(problems(6), [1, 2, 4])
-    spec = drawn(points, model="a model")
-    [rows] = spec["datasets"].values()
-    assert [(row["rule"], row["samples"], row["mean"], row["low"], row["high"]) for row in rows] == [
+    chart = accuracy(points, model="a model")
+    assert [(row["series"], row["samples"], row["mean"], row["low"], row["high"]) for row in chart.data.rows] == [
         (point.rule, point.samples, point.interval.mean, point.interval.low, point.interval.high) for point in points
     ]
-    assert "n = 6 problems" in spec["title"]["subtitle"][0]
-    assert "a model" in spec["title"]["subtitle"][0]
+    assert "n = 6 problems; a model" in subtitle(chart)
+    assert "bands: 95% intervals (" in subtitle(chart)
 
 
 def test_it_draws_as_svg_and_says_what_coverage_is(tmp_path):
@@ -39,4 +35,4 @@ def test_it_draws_as_svg_and_says_what_coverage_is(tmp_path):
 
 
 def test_nothing_to_estimate_is_said():
-    assert "no rule could be estimated" in str(drawn([]))
+    assert "no rule could be estimated" in str(accuracy([]).to_dict())

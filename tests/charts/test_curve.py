@@ -5,8 +5,8 @@ import pytest
 import tttlab
 from tests.charts.teller import asked, layers, proposing, rows, saying, subtitle, think
 from tttlab.charts import curve
-from tttlab.charts.curve import MEASURES
 from tttlab.errors import OptionError
+from tttlab.experiments.measures import MEASURES
 
 SPENT = sorted(set(MEASURES) - {"spent_dollars", "basis_dollars"})
 

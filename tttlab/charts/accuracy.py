@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tttlab.charts.look import HUES, dressed, note
-from tttlab.charts.shown_text import counted
+from tttlab.charts.axes import compute_axis, intervals_said
+from tttlab.charts.look import dressed, note
+from tttlab.charts.shown_text import counted, shown
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from tttlab.charts.renderer import OfflineChart
     from tttlab.experiments.scaling import Point
 
 TITLE = "Accuracy against samples"
+_HEIGHT = 280
 
 
 def accuracy(points: Sequence[Point], *, model: str = "") -> OfflineChart:
@@ -22,55 +26,44 @@ def accuracy(points: Sequence[Point], *, model: str = "") -> OfflineChart:
     """
     if not points:
         return note("no rule could be estimated: each problem needs samples", TITLE, [model] if model else [])
-    import altair as alt
-
+    from tttlab.charts.chart_data import data_of
     from tttlab.charts.renderer import OfflineChart
+    from tttlab.charts.share_lines import banded_lines
 
-    rules = list(dict.fromkeys(point.rule for point in points))
     rows = [
         {
-            "rule": point.rule,
+            "series": point.rule,
             "samples": point.samples,
             "mean": point.interval.mean,
             "low": point.interval.low,
             "high": point.interval.high,
             "interval": f"{point.interval.low:.2f} to {point.interval.high:.2f}",
+            "problems": point.interval.problems,
         }
         for point in points
     ]
-    sizes = sorted({point.samples for point in points})
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X(
-            "samples:Q",
-            title="samples a problem",
-            scale=alt.Scale(type="log", base=2, nice=False),
-            axis=alt.Axis(values=sizes, format="d"),
-        ),
-        color=alt.Color(
-            "rule:N",
-            title=None,
-            sort=rules,
-            scale=alt.Scale(domain=rules, range=list(HUES[: len(rules)])),
-            legend=alt.Legend(orient="bottom", direction="vertical", symbolOpacity=1),
-        ),
-    )
-    share = alt.Y("mean:Q", title="share of problems", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%"))
-    band = base.mark_area(opacity=0.13).encode(y=alt.Y("low:Q", title="share of problems"), y2="high:Q")
-    line = base.mark_line(point=alt.OverlayMarkDef(size=38), strokeWidth=2).encode(
-        y=share,
-        tooltip=[
-            alt.Tooltip("rule:N"),
-            alt.Tooltip("samples:Q"),
-            alt.Tooltip("mean:Q", format=".3f"),
-            alt.Tooltip("interval:N", title="95% interval"),
-        ],
-    )
-    problems = points[0].interval.problems
-    lines = [f"n = {counted(problems, 'problem')}; bands are 95% intervals over problems{_by(model)}"]
-    if any("pass@" in rule for rule in rules):
+    x = compute_axis("samples", "samples", [point.samples for point in points])
+    layers = banded_lines(rows, x, field="samples", title="share of problems", height=_HEIGHT, tooltip=_tooltip())
+    chart = OfflineChart(data=data_of(rows), layer=layers, width=460, height=_HEIGHT)
+    lines = [
+        f"n = {counted(points[0].interval.problems, 'problem')}{_by(model)}",
+        f"bands: {intervals_said(point.interval for point in points)}",
+    ]
+    if any("pass@" in point.rule for point in points):
         lines.append("pass@k is coverage: some sample was right. It takes the reference to know which.")
-    return dressed(OfflineChart(layer=[band, line], width=460, height=280), TITLE, lines)
+    return dressed(chart, TITLE, lines)
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    import altair as alt
+
+    return [
+        alt.Tooltip("series:N", title="rule"),
+        alt.Tooltip("samples:Q"),
+        alt.Tooltip("mean:Q", format=".3f"),
+        alt.Tooltip("interval:N", title="interval"),
+    ]
 
 
 def _by(model: str) -> str:
-    return f"; {model}" if model else ""
+    return f"; {shown(model, 60)}" if model else ""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
-from tttlab.charts.asked import opened, runs_asked
 from tttlab.charts.look import HUES
 from tttlab.charts.shown_text import counted, quoted, shown
 from tttlab.checks import at_least
-from tttlab.errors import OptionError, nearest
+from tttlab.errors import OptionError
+from tttlab.experiments.asked import opened, runs_asked
+from tttlab.experiments.measures import MEASURES, measure_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -23,25 +24,9 @@ if TYPE_CHECKING:
 Height = Literal["confidence", "answer"]
 Row = dict[str, Any]
 
-MEASURES = {
-    "spent_tokens": "tokens spent by the run so far (prompt and output, calls in flight included)",
-    "spent_output_tokens": "output tokens spent by the run so far (calls in flight included)",
-    "spent_thinking_tokens": "thinking tokens spent by the run so far (calls in flight included)",
-    "spent_calls": "model calls started by the run so far",
-    "spent_dollars": "dollars spent by the run so far (calls in flight included)",
-    "seconds": "seconds since the run's start",
-    "basis_tokens": "tokens of the calls that the answer rests on (prompt and output)",
-    "basis_output_tokens": "output tokens of the calls that the answer rests on",
-    "basis_thinking_tokens": "thinking tokens of the calls that the answer rests on",
-    "basis_calls": "model calls that the answer rests on",
-    "basis_dollars": "dollars for the calls that the answer rests on",
-}
-"""The columns of the view `answers` that say what an answer cost, with what each counts."""
-
 NO_ANSWER = "(no answer yet)"
 OTHERS = "(other answers)"
 NO_REFERENCE = "no reference"
-_ALIASES = {"calls": "spent_calls"}
 _MOST_ANSWERS = 12
 _LONGEST_ANSWER = 200
 
@@ -64,9 +49,7 @@ def curve(
 
     Raises `OptionError` for an unknown run or measure, and for a measure in dollars where no price is known.
     """
-    measure = _ALIASES.get(compute, compute)
-    if measure not in MEASURES:
-        raise OptionError(f"there is no measure of compute {compute!r}{nearest(compute, MEASURES)}")
+    measure = measure_of(compute)
     if height not in (None, "confidence", "answer"):
         raise OptionError(f"the height of a curve cannot be {height!r}; there are: answer, confidence")
     at_least(1, proposals=proposals)

@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+from tttlab.charts.chart_data import data_of
 from tttlab.charts.curve import NO_ANSWER, NO_REFERENCE, OTHERS, Points
 from tttlab.charts.look import HUES, INK, REST, dressed, note
 from tttlab.charts.renderer import OfflineChart
@@ -25,13 +26,14 @@ def drawn(points: Points) -> OfflineChart:
     """The chart."""
     if not points.rows:
         return note("no answer was proposed", points.title, points.lines)
-    base = alt.Chart(alt.InlineData(values=list(points.rows))).encode(x=_x(points), y=_y(points), detail="run:N")
+    base = alt.Chart().encode(x=_x(points), y=_y(points), detail="run:N")
     layers = [_steps(base, points), _dots(base, points)]
     tall = _ROW * max(2, len(points.answers))
     if points.height == "confidence":
         layers.append(_labels(points))
         tall = _HEIGHT
-    return dressed(OfflineChart(layer=layers, width=_WIDTH, height=tall), points.title, points.lines)
+    chart = OfflineChart(data=data_of(points.rows), layer=layers, width=_WIDTH, height=tall)
+    return dressed(chart, points.title, points.lines)
 
 
 def _x(points: Points) -> alt.X:

@@ -13,6 +13,9 @@ SOFT = "#6b6b6b"
 FAINT = "#d0d0d0"
 HUES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 """Okabe and Ito's colours (2008), told apart by colour-blind readers; its yellow is too faint on white."""
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [4, 2, 1, 2])
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
+"""What else tells series apart, in the order of the hues: a print in grey has no hues."""
 REST = "#9a9a9a"
 """What has no hue of its own."""
 SANS = "system-ui, 'DejaVu Sans', sans-serif"
@@ -31,11 +34,12 @@ def note(said: str, title: str, lines: Sequence[str]) -> OfflineChart:
     """A chart of nothing, which says why."""
     import altair as alt
 
+    from tttlab.charts.chart_data import data_of
     from tttlab.charts.renderer import OfflineChart
 
-    text = alt.Chart(alt.InlineData(values=[{"said": said}])).mark_text(color=SOFT, fontSize=13, align="left")
+    text = alt.Chart().mark_text(color=SOFT, fontSize=13, align="left")
     layer = text.encode(x=alt.value(0), y=alt.value(20), text="said:N")
-    return dressed(OfflineChart(layer=[layer], width=400, height=40), title, lines)
+    return dressed(OfflineChart(data=data_of([{"said": said}]), layer=[layer], width=400, height=40), title, lines)
 
 
 CONFIG: dict[str, Any] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tttlab.charts.asked import opened, runs_asked
 from tttlab.charts.shown_text import counted, quoted, shown
-from tttlab.charts.span_rows import SPANS, tree_rows
+from tttlab.charts.span_rows import SPANS, UNTIMED, tree_rows
 from tttlab.checks import at_least
+from tttlab.experiments.asked import opened, runs_asked
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -53,7 +53,7 @@ def _ticks(found: Sequence[Row], proposed: Sequence[Row]) -> list[Row]:
     return [
         {
             "line": lines.get(row["parent_key"], 0),
-            "at": row["seconds"],
+            "at": UNTIMED if row["seconds"] is None else row["seconds"],
             "answer": None if row["answer"] is None else shown(row["answer"], 200),
             "confidence": row["confidence"],
             "step": row["step"],
@@ -79,6 +79,8 @@ def _lines(run: Mapping[str, Any], found: Sequence[Row], rows: Sequence[Row], pr
         keys[0] += f", {len(proposed)} of them drawn"
     if any(row["pale"] for row in rows):
         keys.append("pale: did not end well, the reason beside it")
+    if not any(row["timed"] for row in rows):
+        keys.append("no times: its log does not say them")
     if any(row["incomplete"] for row in rows):
         keys.append("dashed: never ended, drawn to the last that is known")
     return [*lines, "; ".join(keys)] if keys else lines

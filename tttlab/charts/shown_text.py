@@ -7,6 +7,7 @@ import unicodedata
 
 _NAMED = {"\n": "⏎", "\t": "⇥"}
 _INVISIBLE = {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}
+_INERT_IN_EXPRESSIONS = str.maketrans({"\\": "\N{REVERSE SOLIDUS OPERATOR}", '"': "\N{RIGHT DOUBLE QUOTATION MARK}"})
 _JOINER = "\u200d"
 # Altair writes a chart's data into a script element without escaping it: these would end or reopen the element.
 _LEAVES_A_SCRIPT = re.compile(r"<(?=/?script|!--)", re.IGNORECASE)
@@ -27,19 +28,32 @@ def shown(text: str, limit: int | None = None) -> str:
     return _LEAVES_A_SCRIPT.sub(_HARMLESS, text)
 
 
+def title_shown(text: str) -> str:
+    """The same for the title of an axis, which Vega-Lite puts into an expression without escaping it whole."""
+    return shown(text, 80).translate(_INERT_IN_EXPRESSIONS)
+
+
 def spaces_shown(text: str) -> str:
     """The same for a token on its own, whose spaces matter: they become ␣."""
     return shown(text).replace(" ", "␣")
 
 
-def quoted(text: str) -> str:
-    """The beginning of a text, on one line, as the line below a title quotes it."""
+def quoted(text: str | None) -> str:
+    """The beginning of a prompt, on one line, as the line below a title quotes it. Some imported logs have none."""
+    if text is None:
+        return "(its log does not say what was asked)"
     return f"“{shown(' '.join(text.split()), 110)}”"
 
 
 def counted(number: int, noun: str) -> str:
     """`1 run`, `1,024 runs`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def points_said(share: float, digits: int = 0) -> str:
+    """A difference of shares in points, such as `+6`: with a sign, a true minus among them, and 0 without one."""
+    points = round(100 * share, digits)
+    return f"{points:+.{digits}f}".replace("-", "\N{MINUS SIGN}") if points else "0"
 
 
 def columns(text: str) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 from tttlab.charts.shown_text import shown
 
 Row = dict[str, Any]
+UNTIMED = 0.02
+"""Where a bar ends whose times an imported log does not say, on an axis without numbers from 0 to 1."""
 
 
 def tree_rows(found: Sequence[Row]) -> list[Row]:
@@ -17,7 +19,7 @@ def tree_rows(found: Sequence[Row]) -> list[Row]:
 
 
 def _row(row: Row, line: int, parent_line: int | None) -> Row:
-    status = _status(row)
+    status, timed = _status(row), row["start_s"] is not None
     return {
         "line": line,
         "parent_line": parent_line,
@@ -28,9 +30,10 @@ def _row(row: Row, line: int, parent_line: int | None) -> Row:
         "remark": shown(_remark(row, status), 60),
         "pale": row["incomplete"] or status.startswith(("cancelled", "failed", "pruned", "stopped")),
         "incomplete": row["incomplete"],
-        "start": row["start_s"],
-        "end": row["end_s"],
-        "seconds": row["end_s"] - row["start_s"],
+        "timed": timed,
+        "start": row["start_s"] if timed else 0.0,
+        "end": row["end_s"] if timed else UNTIMED,
+        "seconds": row["end_s"] - row["start_s"] if timed else None,
         "output_tokens": row["output_tokens"],
         "answer": None if row["answer"] is None else shown(row["answer"], 200),
         "said": None if row["said"] is None else shown(row["said"], 300),

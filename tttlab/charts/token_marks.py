@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+from tttlab.charts.chart_data import data_of
 from tttlab.charts.look import HUES, INK, MONO, SOFT, dressed, note
 from tttlab.charts.renderer import OfflineChart
 from tttlab.charts.token_lines import COLUMNS, Page
@@ -29,7 +30,8 @@ def drawn(page: Page, title: str, lines: Sequence[str]) -> OfflineChart:
         return note("no model call was made", title, lines)
     layers = [*_cells(page), *_margins(page), _remarks(page)]
     wide, tall = (COLUMNS + _MARGIN) * _COLUMN, page.line * _LINE
-    return dressed(OfflineChart(layer=layers, width=wide, height=tall), title, lines)
+    cells = data_of({**cell, "below": cell["line"] + 0.88} for cell in page.cells)
+    return dressed(OfflineChart(data=cells, layer=layers, width=wide, height=tall), title, lines)
 
 
 def _x(column: str) -> alt.X:
@@ -41,8 +43,7 @@ def _y(page: Page) -> alt.Y:
 
 
 def _cells(page: Page) -> list[alt.Chart]:
-    data = alt.InlineData(values=[{**cell, "below": cell["line"] + 0.88} for cell in page.cells])
-    base = alt.Chart(data).encode(y=_y(page), tooltip=_tooltip())
+    base = alt.Chart().encode(y=_y(page), tooltip=_tooltip())
     boxes = base.mark_rect(stroke="#dddddd", strokeWidth=0.5, aria=False)
     boxes = boxes.encode(x=_x("column"), x2="end:Q", y2="below:Q")
     layers = []

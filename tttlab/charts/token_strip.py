@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tttlab.charts.asked import Store, near, opened, runs_asked
 from tttlab.charts.shown_text import counted, quoted, shown, spaces_shown
 from tttlab.charts.token_lines import Page
 from tttlab.checks import at_least
 from tttlab.errors import OptionError
+from tttlab.experiments.asked import Store, near, opened, runs_asked
 from tttlab.run import Run
 from tttlab.types import Completion
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+from tttlab.charts.chart_data import data_of
 from tttlab.charts.look import FAINT, HUES, INK, SOFT, dressed, note
 from tttlab.charts.renderer import OfflineChart
 from tttlab.charts.shown_text import columns
@@ -34,7 +35,9 @@ def drawn(rows: Sequence[Row], ticks: Sequence[Row], title: str, lines: Sequence
     layers = [*_tree_lines(rows), *_bars(rows)]
     if ticks:
         layers.append(_tick_marks(rows, ticks))
-    return dressed(OfflineChart(layer=layers, width=_WIDTH, height=_LINE * len(rows)), title, lines)
+    bars = [{**row, "line": row["line"] + 0.2, "below": row["line"] + 0.8} for row in rows]
+    chart = OfflineChart(data=data_of(bars), layer=layers, width=_WIDTH, height=_LINE * len(rows))
+    return dressed(chart, title, lines)
 
 
 def _tree_lines(rows: Sequence[Row]) -> list[alt.Chart]:
@@ -72,14 +75,15 @@ def _y(rows: Sequence[Row]) -> alt.Y:
 
 
 def _x(rows: Sequence[Row], field: str) -> alt.X:
+    if not any(row["timed"] for row in rows):
+        return alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=None)
     end = max(row["end"] for row in rows) or 1
     axis = alt.Axis(title="seconds since the run's start", orient="top", tickCount=8, labelFlush=False)
     return alt.X(f"{field}:Q", scale=alt.Scale(domain=[0, end], nice=False), axis=axis)
 
 
 def _bars(rows: Sequence[Row]) -> list[alt.Chart]:
-    values = [{**row, "line": row["line"] + 0.2, "below": row["line"] + 0.8} for row in rows]
-    base = alt.Chart(alt.InlineData(values=values)).encode(y=_y(rows))
+    base = alt.Chart().encode(y=_y(rows))
     kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in rows)]
     scale = alt.Scale(domain=kinds, range=[KINDS[kind] for kind in kinds])
     legend = alt.Legend(title=None, orient="bottom", direction="horizontal", symbolType="square", symbolStrokeWidth=0)
@@ -90,7 +94,7 @@ def _bars(rows: Sequence[Row]) -> list[alt.Chart]:
         fill=alt.Fill("kind:N", scale=scale, legend=legend),
         stroke=alt.Stroke("kind:N", scale=scale, legend=None),
         fillOpacity=alt.condition("datum.pale", alt.value(0.15), alt.value(0.85)),
-        tooltip=_tooltip(),
+        tooltip=_tooltip(rows),
     )
     ended = boxes.transform_filter("!datum.incomplete").mark_rect(strokeWidth=1.2)
     never = boxes.transform_filter("datum.incomplete").mark_rect(strokeWidth=1.2, strokeDash=[4, 3])
@@ -117,13 +121,16 @@ def _tick_marks(rows: Sequence[Row], ticks: Sequence[Row]) -> alt.Chart:
     return marks
 
 
-def _tooltip() -> list[alt.Tooltip]:
+def _tooltip(rows: Sequence[Row]) -> list[alt.Tooltip]:
+    times = [
+        alt.Tooltip("start:Q", title="start (s)", format=".3f"),
+        alt.Tooltip("seconds:Q", title="took (s)", format=".3f"),
+    ]
     return [
         alt.Tooltip("label:N", title="span"),
         alt.Tooltip("kind:N", title="kind"),
         alt.Tooltip("status:N", title="status"),
-        alt.Tooltip("start:Q", title="start (s)", format=".3f"),
-        alt.Tooltip("seconds:Q", title="took (s)", format=".3f"),
+        *(times if any(row["timed"] for row in rows) else ()),
         alt.Tooltip("output_tokens:Q", title="output tokens", format=","),
         alt.Tooltip("answer:N", title="answer"),
         alt.Tooltip("said:N", title="said"),

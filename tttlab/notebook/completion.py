@@ -22,13 +22,13 @@ from tttlab.notebook.variables import is_model, is_strategy, variables
 from tttlab.options import resolve
 from tttlab.strategies import strategy_class, strategy_names
 
-_MAGIC = re.compile(r"\s*(?P<escape>%%?)(?P<name>think_config|think|traces|models)\s")
+_MAGIC = re.compile(r"\s*(?P<escape>%%?)(?P<name>think_config|think|sweep|traces|models)\s")
 _STRATEGY = re.compile(r"(?:-s|--strategy)[\s=]+(\S+)")
 
 
 @context_matcher()  # type: ignore[untyped-decorator, unused-ignore]
 def complete_options(context: CompletionContext) -> dict[str, Any]:
-    """What can stand at the cursor on the line of `%%think`, `%%traces` or `%traces`; nothing elsewhere."""
+    """What can stand at the cursor on the line of a magic of tttlab; nothing elsewhere."""
     shell = get_ipython()
     line = context.line_with_cursor
     magic = _MAGIC.match(line)
@@ -73,7 +73,7 @@ def _values(option: Any, line: str, namespace: Mapping[str, Any]) -> list[tuple[
         held = [(name, "model") for name in (*NAMES, *hosted)] + _own(namespace, is_model)
     elif named == "extract":
         held = [(name, "rule") for name in EXTRACTORS]
-    elif named == "output":
+    elif named in ("output", "problems", "grid"):
         held = _own(namespace)
     return held
 

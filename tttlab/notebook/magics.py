@@ -47,7 +47,7 @@ class _Asked:
 
 @magics_class
 class TttlabMagics(Magics):
-    """`%%think`, `%think_config`, `%traces` and `%models`."""
+    """`%%think`, `%%sweep`, `%think_config`, `%traces` and `%models`."""
 
     shell: Any
 
@@ -115,6 +115,54 @@ class TttlabMagics(Magics):
         """
         with errors_in_one_line():
             return self._run(self._asked(line, cell, {**self.shell.user_ns, **(local_ns or {})}))
+
+    @magic_arguments("sweep")
+    @argument("name", metavar="NAME", help="under which its runs are found again; started again, it goes on")
+    @argument("-s", "--strategy", metavar="NAMES", help="strategies, or variables that hold one: direct,best_of_n")
+    @argument(
+        "-p",
+        "--parameter",
+        metavar="NAME=VALUES",
+        action="append",
+        default=[],
+        help="a parameter of the strategy, several values with commas: samples=1,4,16; give -p once for each",
+    )
+    @argument(
+        "-g", "--grid", metavar="NAME", help="a variable that holds a grid, where strategies differ in parameters"
+    )
+    @argument("-m", "--model", metavar="NAMES", help="models, or variables that hold one, with commas")
+    @argument("--problems", metavar="NAME", help="the variable that holds the task, or a list of problems")
+    @argument("--seeds", default="0", metavar="N", help="0,1 or 0-4: each combination is run with each (default: 0)")
+    @argument("--budget", metavar="LIMIT", nargs="+", action="append", help='of each run: "2000 tokens", "30 s", $0.05')
+    @argument("--total", metavar="LIMIT", nargs="+", action="append", help="of all runs together, in the same units")
+    @argument("--extract", metavar="RULE", help="how the answer is found in a text, instead of the problems' own rule")
+    @argument("--effort", metavar="LEVELS", help="how hard the model is to think: low,high")
+    @argument("--thinking-budget", metavar="TOKENS", help="how many tokens it may think beside its answer: 0,1000")
+    @argument("--parallel", type=int, metavar="N", help="how many runs at once (default: as the model takes them)")
+    @argument(
+        "--replay", metavar="MODE", choices=MODES, help="recorded runs and calls: reuse (the default), only or off"
+    )
+    @argument("--fresh", action="store_true", help="run all again, whatever is recorded: --replay off")
+    @argument("-y", "--yes", action="store_true", help="do not ask where the estimate is beyond the total")
+    @argument("-o", "--output", metavar="NAME", help="keep the result in this variable, also when it was interrupted")
+    @argument("-q", "--quiet", action="store_true", help="no progress bar; the result is shown all the same")
+    @needs_local_scope
+    @no_var_expand
+    @line_cell_magic
+    def sweep(self, line: str, cell: str = "", local_ns: Mapping[str, Any] | None = None) -> Any:
+        """Run every combination of strategies, models, parameters and seeds on every problem.
+
+        A text in the cell is put around each problem, whose own prompt stands where it says {problem}; without
+        --problems the text is the problem. Started again, a sweep goes on where it stopped.
+
+            %%sweep votes -s self_consistency -p samples=1,4,16 --seeds 0-4 --problems task --total "200000 tokens" -o r
+            {problem} End with: The answer is N.
+        """
+        from tttlab.notebook.sweeping import swept
+
+        with errors_in_one_line():
+            namespace = {**self.shell.user_ns, **(local_ns or {})}
+            return swept(self.shell, read_options(self.sweep.parser, words_of(line)), cell, namespace)
 
     @magic_arguments("traces")
     @argument("-o", "--output", metavar="NAME", help="keep the rows in this variable, as a data frame")

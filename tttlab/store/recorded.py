@@ -26,9 +26,8 @@ _RUNS = """
 SELECT run_id, trace_id, span_key, status, strategy, model, start_ns, end_ns, prompt_tokens, cached_tokens,
     output_tokens, thinking_tokens, calls, dollars, attributes
 FROM stored_spans
-WHERE operation = 'invoke_workflow' AND end_ns IS NOT NULL AND seed = $seed
-    AND attributes ->> '$."tttlab.problem.prompt"' = $prompt
-ORDER BY start_ns, run_id
+WHERE operation = 'invoke_workflow' AND seed = $seed AND attributes ->> '$."tttlab.problem.prompt"' = $prompt
+ORDER BY start_ns, run_id, end_ns NULLS FIRST
 """
 _CALLS = """
 SELECT run_id, span_key, digest, branch, ordinal, seed, status, cancelled_by, status_message, finish_reason,
@@ -54,7 +53,7 @@ _TOKENS = "SELECT * EXCLUDE (entropy_topk) FROM stored_tokens WHERE run_id = $ru
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRun:
-    """A run that has ended, as its root span says it."""
+    """A run, as its root span says it. One without an end still runs, or was killed: its status is `incomplete`."""
 
     run_id: str
     trace_id: str
@@ -114,7 +113,8 @@ class Records:
         from tttlab.store.columns import storable
 
         rows = self._ask(_RUNS, {"prompt": storable(prompt), "seed": seed})
-        self.runs = {row["run_id"]: _run(row) for row in rows}
+        # Of a run's two rows, that of its end is the later one.
+        self.runs = {row["run_id"]: recorded_run(row) for row in rows}
         if self.runs:
             place = {run_id: index for index, run_id in enumerate(self.runs)}
             calls = [_call(row) for row in self._ask(_CALLS, {"runs": list(self.runs)})]
@@ -195,15 +195,16 @@ class Records:
 _WHERE_GIVEN = {"thinking": names.RUN_THINKING, "labels": names.RUN_LABELS, "check": names.PROBLEM_CHECK}
 
 
-def _run(row: Mapping[str, Any]) -> RecordedRun:
+def recorded_run(row: Mapping[str, Any]) -> RecordedRun:
+    """The run of a root span's row."""
     said = json.loads(row["attributes"])
     return RecordedRun(
         run_id=row["run_id"],
         trace_id=row["trace_id"],
         span_key=row["span_key"],
-        status=row["status"],
+        status="incomplete" if row["end_ns"] is None else row["status"],
         start_ns=row["start_ns"],
-        seconds=(row["end_ns"] - row["start_ns"]) / 1e9,
+        seconds=((row["end_ns"] or row["start_ns"]) - row["start_ns"]) / 1e9,
         plan={
             "strategy": row["strategy"],
             "parameters": said.get(names.STRATEGY_PARAMETERS, {}),

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from tttlab.checks import at_least
@@ -93,14 +94,24 @@ def dirichlet_stability(votes: Mapping[str, int]) -> float:
     if len(votes) < 3:  # noqa: PLR2004 - with two answers this is the beta rule; one is set against an answer not seen
         return beta_stability(votes)
     first, *others = (int(weight) for _, weight in ranked(votes))
-    width = (first + 1 + 12 * math.sqrt(first + 1) + 12) / _INTERVALS
-
-    def density(x: float) -> float:
-        below = math.prod(1.0 - math.fsum(_poisson(m, x) for m in range(other + 1)) for other in others)
-        return _poisson(first, x) * below
-
-    inner = math.fsum((4 if step % 2 else 2) * density(step * width) for step in range(1, _INTERVALS))
+    width, leading = _leading(first)
+    below = zip(*(_below(other, first) for other in others), strict=True)
+    inner = math.fsum(density * math.prod(each) for density, each in zip(leading, below, strict=True))
     return min(1.0, width / 3 * inner)
+
+
+@lru_cache(maxsize=256)
+def _leading(first: int) -> tuple[float, list[float]]:
+    """The width of the integral's steps for a leader with so many votes, and its density at each, by Simpson's rule."""
+    width = (first + 1 + 12 * math.sqrt(first + 1) + 12) / _INTERVALS
+    return width, [(4 if step % 2 else 2) * _poisson(first, step * width) for step in range(1, _INTERVALS)]
+
+
+@lru_cache(maxsize=2048)
+def _below(other: int, first: int) -> list[float]:
+    """At each of these steps, the chance that an answer with so many votes is below it."""
+    width, _ = _leading(first)
+    return [1.0 - math.fsum(_poisson(m, step * width) for m in range(other + 1)) for step in range(1, _INTERVALS)]
 
 
 def _poisson(count: int, mean: float) -> float:

@@ -1,7 +1,7 @@
 -- One row a run: what was asked, how, what came of it and what it cost.
 CREATE VIEW runs AS
 SELECT
-    run_id,                                          -- begins with the run's start in UTC, so it sorts by time
+    run_id,                                          -- begins with the run's start in UTC, so it sorts by time; of an imported run with `imported-`, the file's digest and its number there
     make_timestamp(start_ns // 1000) AS started,     -- UTC; NULL where an imported log does not say it
     CASE WHEN end_ns IS NULL THEN 'incomplete' ELSE status END AS status,  -- ok, budget, stopped, failed; incomplete: still running, or its process was killed
     strategy,                                        -- its name

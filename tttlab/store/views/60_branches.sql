@@ -8,7 +8,7 @@ SELECT
     status AS state,                                 -- open, expanded, pruned, selected, failed
     score,                                           -- as the strategy or a verifier gave it
     make_timestamp(start_ns // 1000) AS started,     -- UTC
-    make_timestamp(end_ns // 1000) AS ended,         -- when its block ended
+    CASE WHEN start_ns IS NOT NULL THEN make_timestamp(end_ns // 1000) END AS ended,  -- when its block ended
     (end_ns - start_ns) / 1e9 AS seconds,            -- wall time
     attributes,                                      -- JSON; a strategy's own facts are under `tttlab.branch.`
     lpad(lower(hex(span_key)), 16, '0') AS span_id,  -- 16 hex digits

@@ -1,4 +1,4 @@
-"""Which runs a chart was asked for, checked against the store."""
+"""Which recorded runs are meant, checked against the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """The store that a chart asks."""
+    """The store that is asked."""
 
     def __init__(self, connection: DuckDBPyConnection) -> None:
         self._connection = connection
@@ -45,7 +45,7 @@ def runs_asked(store: Store, runs: Sequence[Run | str]) -> list[Mapping[str, Any
     Raises `OptionError` for what is no run, or is not in the store.
     """
     if not runs:
-        raise OptionError("there is no run to chart: pass a run, or its id from the view `runs`")
+        raise OptionError("there is no run: pass a run, or its id from the view `runs`")
     ids = list(dict.fromkeys(_id_of(run) for run in runs))
     found = {row["run_id"]: row for row in store.rows(_RUNS, ids=ids)}
     for run_id in ids:
@@ -69,7 +69,8 @@ def _id_of(run: Run | str) -> str:
 
 
 _RUNS = """
-SELECT run_id, strategy, model, prompt, reference, status, answer, confidence
+SELECT
+    run_id, strategy, model, prompt, reference, status, answer, confidence, correct, problem_id, seed, thinking_tokens
 FROM runs WHERE run_id IN (SELECT unnest($ids::VARCHAR[]))
 """
 
