@@ -11,7 +11,7 @@ from random import Random
 from tttlab.countdown.puzzle import BIGGEST_NUMBER, HIGHEST_TARGET, LOWEST_TARGET, SMALLEST, Puzzle, targets
 from tttlab.errors import OptionError
 
-_HELD_OUT = 7
+_HELD_OUT = 8
 """One puzzle in so many is kept from training."""
 
 
@@ -37,7 +37,7 @@ def puzzles(rng: Random, count: int, *, held_out: bool) -> Iterator[Puzzle]:
 def held_out_puzzles(numbers: int, count: int, seed: int = 777) -> list[Puzzle]:
     """`count` puzzles of the test, no two the same whatever the order of their numbers; the same for the same seed.
 
-    Raises `OptionError` where there are not so many: 426 of three numbers, 6,970 of four.
+    Raises `OptionError` where there are not so many: 332 of three numbers, 4,865 of four.
     """
     kept = _held_out(numbers)
     if not 1 <= count <= len(kept):

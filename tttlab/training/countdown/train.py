@@ -26,7 +26,7 @@ KEPT_EVERY, LOGGED_EVERY = 500, 50
 class Schedule:
     """How long and how fast. The rate rises, stays, and falls over the last `falling` of all tokens."""
 
-    tokens: int = 40_000_000
+    tokens: int = 60_000_000
     rows: int = 16
     rate: float = 3e-3
     rising: int = 100
