@@ -11,7 +11,7 @@ from random import Random
 from tttlab.countdown.puzzle import BIGGEST_NUMBER, HIGHEST_TARGET, LOWEST_TARGET, SMALLEST, Puzzle, targets
 from tttlab.errors import OptionError
 
-_HELD_OUT = 8
+_HELD_OUT = 10
 """One puzzle in so many is kept from training."""
 
 
