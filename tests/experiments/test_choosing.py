@@ -9,8 +9,9 @@ import tttlab
 from tests.experiments.policies.pools import pool_saying
 from tttlab import Problem, ScriptedModel
 from tttlab.errors import OptionError
-from tttlab.experiments.choosing import choose
-from tttlab.experiments.policies import AdaptiveConsistency, SingleSample
+from tttlab.experiments.choosing import candidates, choose, strategy_of
+from tttlab.experiments.policies import AdaptiveConsistency, SingleSample, WeightedVote
+from tttlab.naming import name_of
 from tttlab.strategies.direct import Direct
 from tttlab.types import Capabilities
 
@@ -66,6 +67,21 @@ def test_the_reasons_figures_are_the_tables():
     assert f"{point.cost:,.3g} tokens a problem" in choice.reason
     assert "\n" not in choice.reason
     assert choice.frontier.table().num_rows == len(choice.frontier.points)
+
+
+def test_every_candidate_is_a_strategy_of_its_size_and_rule():
+    pool = pool_saying(["1"] * 16, scores={"mean_logprob": [[-0.5] * 16]})
+    policies = candidates(pool)
+    assert {policy.name for policy in policies} == {
+        *("direct", "self_consistency", "adaptive_consistency", "early_stopping_consistency", "best_of_n")
+    }
+    for policy in policies:
+        strategy = strategy_of(policy, temperature=0.9, max_tokens=64)
+        assert (name_of(strategy), strategy.temperature, strategy.max_tokens) == (policy.name, 0.9, 64)
+        sizes = [getattr(strategy, name, None) for name in ("samples", "max_samples")]
+        assert policy.size in sizes or policy == SingleSample()
+        if policy.name == "best_of_n":
+            assert strategy.selection == ("weighted" if isinstance(policy, WeightedVote) else "argmax")
 
 
 def test_what_fits_nothing_is_one_sample_and_said_so():

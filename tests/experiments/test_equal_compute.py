@@ -163,7 +163,8 @@ def test_sql_says_the_same_as_the_curves(runs):
     store = tttlab.connect()
     define_macros(store)
     voted("9 * 9", ("81",), reference=None)
-    budgets = [1, 8, 20, 40, 1000]
+    at_once = {cost for each in recorded_curves(*runs) for cost in each.spent.tolist()}
+    budgets = sorted({1, *at_once, 1000})
     rows = store.cursor().execute(
         "SELECT budget, problems, runs, accuracy, answered FROM accuracy_against_compute('spent_tokens', $budgets)",
         {"budgets": budgets},

@@ -84,6 +84,16 @@ def test_nested_samples_by_dotted_paths(tmp_path):
     assert pool_of(done.run_ids).score("reward").tolist() == [[0.9, 0.1]]
 
 
+def test_an_answer_that_the_file_gives_is_taken_and_not_extracted(tmp_path):
+    records = [
+        {"id": "a", "text": "the answer is 5", "said": " 4.0 "},
+        {"id": "a", "text": "the answer is 5", "said": None},
+    ]
+    fields = {"problem": "id", "text": "text", "answer": "said"}
+    import_samples(lines(tmp_path / "out.jsonl", records), fields={**fields}, model="m")
+    assert asked("SELECT answer, raw_answer FROM calls ORDER BY ordinal") == [("4", " 4.0 "), (None, None)]
+
+
 def test_one_of_a_list_is_taken_by_its_number(tmp_path):
     path = lines(tmp_path / "first.jsonl", [{"id": "a", "tries": [{"text": "1"}, {"text": "2"}]}])
     import_samples(path, fields={"problem": "id", "text": "tries.1.text"}, model="m")

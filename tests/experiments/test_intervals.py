@@ -6,12 +6,14 @@ from itertools import product
 
 import numpy as np
 import pytest
+import scipy.stats
 from scipy.stats import beta
 
 from tests.experiments.coverage import PAIRS, SHARES, of_pairs, of_population, of_shares, populations
 from tttlab.errors import OptionError
 from tttlab.experiments.calibration import auc
 from tttlab.experiments.intervals import bootstrap, bootstrap_of, bootstraps, difference
+from tttlab.experiments.resampling import bca, resampled_means
 
 BOTH = (50, 200)
 
@@ -49,6 +51,18 @@ def test_each_kind_of_values_has_its_kind_of_interval():
     assert difference([0, 1] * 20, [1, 1] * 20).kind == "Tango's score over paired problems"
     assert difference([0, 0.5] * 20, [1, 1] * 20).kind == "BCa bootstrap over problems"
     assert bootstrap([0.25, 0.75] * 20, method="percentile").kind == "percentile bootstrap over problems"
+
+
+def test_bca_of_many_problems_is_scipys():
+    values = np.random.default_rng(3).beta(0.1, 1.5, 200)
+    mine = np.ravel(bca(resampled_means(values[:, None], 20_000, 0), values[:, None], 0.95))
+    theirs, plain = (
+        scipy.stats.bootstrap((values,), np.mean, n_resamples=20_000, method=method, rng=4).confidence_interval
+        for method in ("BCa", "percentile")
+    )
+    near = (theirs.high - theirs.low) / 50
+    assert mine == pytest.approx(theirs, abs=near)
+    assert (np.array(theirs) - plain > near).all()
 
 
 def test_no_right_answer_at_all_still_leaves_room_for_some():

@@ -106,6 +106,12 @@ def test_equal_weights_are_a_majority_vote_counted_exactly():
     assert vote.value == pytest.approx(majority_at_ks(answers, correct, [1, 10, 40]))
 
 
+def test_scores_of_nothing_make_every_answer_a_tie():
+    vote = weighted_at_ks(np.zeros((1, 3)), [[0, 0, 1]], [[False, False, True]], [3])
+    assert vote.value.tolist() == [[0.5]]
+    assert weighted_at_ks(np.full((1, 3), math.nan), [[0, 0, 1]], [[False, False, True]], [3]).value.tolist() == [[0.5]]
+
+
 def test_a_hundred_samples_vote_as_drawn_subsets_of_them_do():
     rng = np.random.default_rng(7)
     said = rng.choice(8, 100, p=[0.24, 0.22, 0.2, 0.1, 0.1, 0.08, 0.04, 0.02])

@@ -120,7 +120,8 @@ def choose(
             )
     compared = frontier(recorded.pool, candidates(recorded.pool), unit=units[0], budget=limits, level=_LEVEL)
     point, reason = _chosen(compared, model, limits)
-    return Choice(strategy=_strategy(point.policy, recorded), policy=point.policy, reason=reason, frontier=compared)
+    strategy = strategy_of(point.policy, temperature=recorded.temperature, max_tokens=recorded.max_tokens)
+    return Choice(strategy=strategy, policy=point.policy, reason=reason, frontier=compared)
 
 
 def candidates(pool: Pool) -> list[Policy]:
@@ -187,9 +188,9 @@ def _cost(point: FrontierPoint, compared: Frontier) -> str:
     return f"{point.cost:,.3g} {'s' if compared.unit == LATENCY else compared.unit} a problem"
 
 
-def _strategy(policy: Policy, recorded: _Recorded) -> Strategy:
-    """The strategy that a policy replays, with the sampling of the samples that it was chosen by."""
-    told: dict[str, Any] = {"temperature": recorded.temperature, "max_tokens": recorded.max_tokens}
+def strategy_of(policy: Policy, *, temperature: float, max_tokens: int) -> Strategy:
+    """The strategy that a policy replays, with the sampling of the samples that it is judged by."""
+    told: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
     if not isinstance(policy, SingleSample):
         told |= {
             item.name: getattr(policy, item.name)

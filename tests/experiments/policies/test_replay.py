@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.experiments.policies.pools import RIGHT, SAID, every_order, first_answer, pool_saying
@@ -83,6 +83,8 @@ def spend(said, tokens, budget, most):
 
 
 @settings(deadline=None, max_examples=60)
+@example(["1"] * 6, 80, None)
+@example(["1"] * 6, 80, 6)
 @given(st.lists(SAID, min_size=6, max_size=6), st.integers(1, 90), st.sampled_from([None, 1, 3, 6]))
 def test_a_smaller_budget_is_spent_in_order(said, budget, most):
     pool = pool_saying(said)
@@ -158,6 +160,9 @@ def test_where_the_record_ends_first_it_is_unknown_and_nowhere_else():
     assert (early.samples[0, 0], math.isnan(early.correct[1, 0])) == (3, True)
     cascade = Cascade(steps=(3, 6), threshold=0.9).replay(pool, order)
     assert (cascade.samples[0, 0], math.isnan(cascade.correct[1, 0])) == (3, True)
+    beside = Cascade(steps=(2, (3, pool_saying(["1"] * 3, ["1"] * 2))), threshold=0.9).replay(pool, order)
+    assert (beside.correct[0, 0], beside.samples[0, 0], math.isnan(beside.correct[1, 0])) == (1, 2, True)
+    assert beside.answer[1, 0] == NO_SAMPLE
     assert np.isnan(EarlyStoppingConsistency(window=7, max_samples=40).replay(pool, order).correct).all()
 
 
@@ -200,6 +205,9 @@ def test_ties_are_parted_evenly():
     # 0.1 + 0.2 and 0.3 are one weight, whatever the last bit says.
     weighty = pool_saying(["1", "1", "2"], scores={"judge": [[0.1, 0.2, 0.3]]})
     assert WeightedVote(samples=3, score="judge").replay(weighty, Order.recorded(weighty)).correct[0, 0] == 0.5
+    close = pool_saying(["1", "2"], scores={"judge": [[0.3, 0.1 + 0.2]]})
+    filtered = ConfidenceFiltering(samples=2, keep=0.1, score="judge")
+    assert filtered.replay(close, Order.recorded(close)).correct[0, 0] == 0.5
 
 
 def test_random_orders_are_of_the_problem_alone_and_their_mean_is_near_the_exact_one():

@@ -102,7 +102,7 @@ def _call(log: Any, sample: Any, judge: str | None) -> LoggedCall:
     said = (sample.scores or {}).get(judge) if judge else None
     worth = None if said is None else _worth(said.value)
     raw = text if said is None or said.answer is None else said.answer
-    options, choice = log.eval.model_generate_config, next(iter(sample.output.choices), None)
+    choice = next(iter(sample.output.choices), None)
     answer = None if sample.error else normalise(raw)
     return LoggedCall(
         text=text,
@@ -116,11 +116,17 @@ def _call(log: Any, sample: Any, judge: str | None) -> LoggedCall:
         finish_reason={"max_tokens": "length"}.get(choice.stop_reason, choice.stop_reason) if choice else None,
         usage=_usage(sample.model_usage.values()),
         mean_logprob=_mean_logprob(choice),
-        temperature=options.temperature,
-        max_tokens=options.max_tokens,
-        seed=options.seed,
+        temperature=_option(log, "temperature"),
+        max_tokens=_option(log, "max_tokens"),
+        seed=_option(log, "seed"),
         times=_times(sample),
     )
+
+
+def _option(log: Any, name: str) -> Any:
+    """As the evaluation gave it, else as its model has it."""
+    given = getattr(log.plan.config, name)
+    return getattr(log.eval.model_generate_config, name) if given is None else given
 
 
 def _worth(value: Any) -> float | None:

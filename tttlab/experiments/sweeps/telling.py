@@ -44,7 +44,8 @@ def html_of(result: SweepResult) -> str:
 def _said(result: SweepResult) -> list[str]:
     spent = result.new
     dollars = f", ${spent.dollars:.3g}" if spent.dollars else ""
-    counted = f"{result.finished:,} of {result.asked:,} runs, {len(result.cells):,} cells, {result.problems:,} problems"
+    size = f"{_counted(len(result.cells), 'cell')}, {_counted(result.problems, 'problem')}"
+    counted = f"{result.finished:,} of {_counted(result.asked, 'run')}, {size}"
     cost = f"{spent.tokens:,} tokens{dollars} and {duration(result.seconds)} now"
     lines = [f"sweep {masked(result.name)}: {counted}; {cost}"]
     if result.exhausted and not result.complete:
@@ -56,6 +57,10 @@ def _said(result: SweepResult) -> list[str]:
     if len(errors) > _SHOWN_ERRORS:
         lines.append(f"and {len(errors) - _SHOWN_ERRORS:,} other errors")
     return lines
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _left_out(result: SweepResult) -> list[str]:

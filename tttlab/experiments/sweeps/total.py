@@ -70,8 +70,9 @@ class Total(Meter):
     @property
     def spent_unit(self) -> str | None:
         """The unit of which nothing is left for one run more."""
-        left = asdict(self.left)
-        return self._exhausted or next((unit for unit, amount in left.items() if amount == 0), None)
+        if self._exhausted is not None or self.budget == Budget():
+            return self._exhausted
+        return next((unit for unit, amount in asdict(self.left).items() if amount == 0), None)
 
     def remaining(self) -> Budget:
         """What its runs are told: nothing of it."""
