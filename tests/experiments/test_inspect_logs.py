@@ -57,7 +57,8 @@ def test_its_samples_are_runs_and_its_epochs_calls(log):
     ]
     rows = asked(
         "SELECT problem_id, text, calls.answer, calls.correct, calls.prompt_tokens, calls.cached_tokens,"
-        " calls.output_tokens, temperature, calls.seconds >= 0 FROM calls JOIN runs USING (run_id) ORDER BY run_id, ordinal"
+        " calls.output_tokens, temperature, calls.seconds >= 0"
+        " FROM calls JOIN runs USING (run_id) ORDER BY run_id, ordinal"
     )
     scores = {(f"products:{sample.id}", sample.output.completion): sample.scores["match"] for sample in log.samples}
     assert len(rows) == 2 * EPOCHS
