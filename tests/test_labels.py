@@ -9,7 +9,10 @@ from tttlab.errors import OptionError
 
 
 def labels():
-    return [json.loads(row[0] or "null") for row in tttlab.connect().execute("SELECT labels FROM runs ORDER BY run_id").fetchall()]
+    return [
+        json.loads(row[0] or "null")
+        for row in tttlab.connect().execute("SELECT labels FROM runs ORDER BY run_id").fetchall()
+    ]
 
 
 def test_they_are_recorded_with_the_run():

@@ -152,6 +152,7 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def of_message(message: Message) -> dict[str, Any]:
+    """A turn of a conversation, as the conventions have it."""
     items = [
         {"type": "reasoning", "content": "", "wire": item.wire, "item": item.content} for item in message.reasoning
     ]
