@@ -169,10 +169,11 @@ def _chosen(prompt: str | Problem, parameters: Mapping[str, Any], **options: Any
     given = options["model"] if options["model"] is not None else resolve("model").value
     model = canonical_name(given) if isinstance(given, str) else given.name
     problem = prompt if isinstance(prompt, Problem) else Problem(prompt=prompt)
-    choice = choose(model, options["budget"], without=problem.id)
+    told = {name: options[name] for name in ("effort", "thinking_budget") if options.get(name) is not None}
+    choice = choose(model, options["budget"], without=problem.id, thinking=told)
     planned = plan(prompt, strategy=choice.strategy, **options)
-    told = {"value": name_of(choice.strategy), "source": AUTO}
-    return replace(planned, notes=(f"chosen: {choice.reason}",), sources={**planned.sources, "strategy": told})
+    source = {"value": name_of(choice.strategy), "source": AUTO}
+    return replace(planned, notes=(f"chosen: {choice.reason}",), sources={**planned.sources, "strategy": source})
 
 
 def _refuse_misspelt(strategy: str | Strategy | None, names: list[str], options: list[str]) -> None:
