@@ -1,6 +1,7 @@
 """`auto`: which strategy is chosen from a recorded pool, what is said of it, and what to do where there is none."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,6 +59,30 @@ def test_a_difference_within_its_interval_buys_nothing():
     assert point_of(choice).cost < best.cost
     assert "may be chance, so the cheaper one is taken" in choice.reason
     assert "12 recorded problems of m with 16 samples each, which are few" in choice.reason
+
+
+def uneven(seed, problems=24, samples=12):
+    """Problems of every difficulty, with scores that say a little: many policies are near one another."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        rng.choice(["1", "2", "3"], samples, p=[share, (1 - share) * 0.7, (1 - share) * 0.3])
+        for share in rng.beta(0.8, 1.0, problems)
+    ]
+    pool = pool_saying(*map(list, rows))
+    return replace(pool, scores={"mean_logprob": rng.normal(pool.correct * 0.7)})
+
+
+@pytest.mark.parametrize("seed", [2, 5, 12])
+def test_no_policy_that_fits_is_better_for_no_more(seed):
+    """With these seeds the cheapest that may be as good as the best is beaten by one that surely is not."""
+    choice = choose("m", pool=uneven(seed))
+    taken = point_of(choice)
+    better = [
+        point.label
+        for point in choice.frontier.points
+        if point.within >= 0.95 and point.cost <= taken.cost and point.accuracy.mean > taken.accuracy.mean
+    ]
+    assert better == []
 
 
 def test_the_reasons_figures_are_the_tables():

@@ -54,6 +54,23 @@ def test_each_combination_is_run_once_on_each_problem_with_each_seed_and_labelle
     assert model.started == 2 * 4 * (1 + 3)
 
 
+def edited(temperature):
+    async def mine(problem, think):
+        [said] = await think.complete(problem.prompt, temperature=temperature)
+        return think.propose(problem.extract(said.text))
+
+    return mine
+
+
+def test_a_function_that_was_edited_is_run_again_and_one_that_was_not_spends_nothing(named):
+    model = named("changing", Speaker("56", name="changing"))
+    asked = [
+        (sweep("mine", TASK, model="changing", strategy=edited(warmth)).complete, model.started)
+        for warmth in (0.7, 0.7, 0.2, 0.2)
+    ]
+    assert asked == [(True, 4), (True, 4), (True, 8), (True, 8)]
+
+
 def test_a_run_is_what_think_would_have_made():
     model = ScriptedModel(["56", "49", "63"])
     result = sweep("same", TASK, model=model, strategy="self_consistency", samples=5, seeds=3)

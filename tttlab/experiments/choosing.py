@@ -103,8 +103,9 @@ def choose(
     or a `thinking_budget`, as `Plan.thinking` has them) that most have are taken, or those of the `thinking` given.
 
     Every size of a few policies is replayed on them, and of those that keep the budget in 19 of 20 cases the cheapest
-    is taken that is not clearly less accurate than the best: the paired interval of their difference holds 0. A budget
-    in seconds is held against the recorded waiting time. Without a budget everything fits.
+    is taken that is not clearly less accurate than the best: the paired interval of their difference holds 0; or one
+    that costs no more than that one and was right more often. A budget in seconds is held against the recorded waiting
+    time. Without a budget everything fits.
 
     Raises `OptionError` where too little is recorded; it says what to record.
     """
@@ -159,17 +160,22 @@ def _chosen(compared: Frontier, model: str, limits: Budget) -> tuple[FrontierPoi
         return difference(best.by_problem, point.by_problem, level=compared.level, seed=compared.seed)
 
     alike = [point for point in fitting if point is best or (point.cost <= best.cost and lost(point).low <= 0)]
-    taken = min(alike, key=lambda point: (point.cost, -point.accuracy.mean))
+    cheapest = min(alike, key=lambda point: (point.cost, -point.accuracy.mean))
+    # One that is a sure step below the best may still be better than the cheapest that chance may have put below it.
+    no_dearer = [point for point in fitting if point.cost <= cheapest.cost]
+    taken = max(no_dearer, key=lambda point: (point.accuracy.mean, -point.cost))
     said = f"{taken.label}: {_percent(taken.accuracy)} right at {_cost(taken, compared)} {on}{small}"
     if taken is not single:
         said += f", against {_percent(single.accuracy)} for one sample (difference {_points(taken.difference)})"
     within = f" that keep {limits}" if str(limits) != "no limit" else ""
     if taken is best:
         return taken, f"{said}; the most accurate of {len(fitting)} policies{within}, and no cheaper one is as good"
+    why = f"the difference of {_points(lost(taken))} may be chance, so the cheaper one is taken"
+    if taken is not cheapest:
+        why = f"{cheapest.label} may be as good for {_cost(cheapest, compared)}, and this one beats it for no more"
     return taken, (
         f"{said}; of {len(fitting)} policies{within} {best.label} was the most accurate, {best.accuracy.mean:.0%} at "
-        f"{_cost(best, compared)}, but the difference of {_points(lost(taken))} may be "
-        "chance, so the cheaper one is taken"
+        f"{_cost(best, compared)}, but {why}"
     )
 
 

@@ -85,6 +85,13 @@ def test_a_reference_is_found_in_a_worked_solution():
     assert read_task(rows, reference_extractor="final_answer").problems[0].reference == "72"
 
 
+def test_in_a_csv_file_everything_stays_as_it_is_written(tmp_path):
+    (tmp_path / "a.csv").write_text("question,answer\na,1.50\nb,0010\nc,true\nd,2026-01-02\n")
+    assert [each.reference for each in read_task(tmp_path / "a.csv")] == ["1.50", "0010", "true", "2026-01-02"]
+    (tmp_path / "b.csv").write_text("question,answer\n1,1.50\n2,2.00\n")
+    assert [(each.prompt, each.reference) for each in read_task(tmp_path / "b.csv")] == [("1", "1.50"), ("2", "2.00")]
+
+
 def test_numbers_stay_what_they_are_and_what_is_missing_is_missing():
     frame = pd.DataFrame({"question": ["a", "b"], "answer": [1, 2**60]}, dtype=object)
     assert [each.reference for each in read_task(frame)] == ["1", str(2**60)]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from tttlab.checks import at_least
-from tttlab.experiments.policies.draws import LOGPROB
 from tttlab.experiments.policies.order import Order
 from tttlab.experiments.policies.outcome import Outcome
-from tttlab.experiments.policies.verdicts import verdict_costs
+from tttlab.experiments.policies.scored import Scored
 from tttlab.experiments.pool import Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BestOfN:
+class BestOfN(Scored):
     """Best-of-N by a recorded score (Cobbe et al., 2021): the strategy `best_of_n` with `selection=argmax`.
 
     An abstention has no score and is never chosen; where no answer has one, the majority decides. Samples with one
@@ -27,22 +24,11 @@ class BestOfN:
     """
 
     name: ClassVar[str] = "best_of_n"
-    samples: int = 16
-    score: str = LOGPROB
-    verdict: Mapping[str, float] | None = None
-
-    def __post_init__(self) -> None:
-        at_least(1, samples=self.samples)
 
     @property
     def label(self) -> str:
         """Its name as a figure."""
         return f"best of {self.samples} by {self.score}"
-
-    @property
-    def size(self) -> int:
-        """The most samples that it uses."""
-        return self.samples
 
     def replay(self, pool: Pool, order: Order) -> Outcome:
         """What it would have answered. Raises `OptionError` where the pool has no such score."""
@@ -60,5 +46,5 @@ class BestOfN:
             np.where(scored, first, answer),
             np.where(scored, mean, correct),
             used,
-            verdicts=verdict_costs(draws, self.score, self.samples, self.verdict),
+            verdicts=self.verdicts(draws),
         )

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from tttlab.checks import at_least
-from tttlab.experiments.policies.draws import LOGPROB
 from tttlab.experiments.policies.order import Order
 from tttlab.experiments.policies.outcome import Outcome
-from tttlab.experiments.policies.verdicts import verdict_costs
+from tttlab.experiments.policies.scored import Scored
 from tttlab.experiments.policies.voting import weighted_vote
 from tttlab.experiments.pool import Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeightedVote:
+class WeightedVote(Scored):
     """The answer whose samples' scores add up highest (Lightman et al., 2023): weighted@k.
 
     It is the strategy `best_of_n` with `selection=weighted`. Scores below 0 weigh nothing, nor do missing ones; where
@@ -26,22 +23,11 @@ class WeightedVote:
     """
 
     name: ClassVar[str] = "best_of_n"
-    samples: int = 16
-    score: str = LOGPROB
-    verdict: Mapping[str, float] | None = None
-
-    def __post_init__(self) -> None:
-        at_least(1, samples=self.samples)
 
     @property
     def label(self) -> str:
         """Its name as a figure."""
         return f"vote of {self.samples} weighted by {self.score}"
-
-    @property
-    def size(self) -> int:
-        """The most samples that it uses."""
-        return self.samples
 
     def replay(self, pool: Pool, order: Order) -> Outcome:
         """What it would have answered. Raises `OptionError` where the pool has no such score."""
@@ -50,5 +36,5 @@ class WeightedVote:
         return draws.outcome(
             *weighted_vote(draws.codes[:, :, : self.samples], weights, draws.right),
             draws.each(self.samples),
-            verdicts=verdict_costs(draws, self.score, self.samples, self.verdict),
+            verdicts=self.verdicts(draws),
         )

@@ -48,6 +48,11 @@ class Cell:
         return (self.planned.model.name, sampling.effort, sampling.thinking_budget)
 
     @property
+    def told_by_name(self) -> bool:
+        """Whether its strategy is told wholly by its name and its parameters."""
+        return _is_told_by_name(self.planned.strategy)
+
+    @property
     def remote(self) -> bool:
         """Whether its model is elsewhere, where each call has its price."""
         return getattr(self.planned.model, "remote", False) is True
@@ -151,6 +156,17 @@ def _label(value: Any) -> Label:
     if isinstance(value, list | tuple):
         return ", ".join(str(_label(each)) for each in value)
     return str(value)
+
+
+def _is_told_by_name(value: object) -> bool:
+    if value is None or isinstance(value, str | int | float):
+        return True
+    if isinstance(value, Mapping):
+        return all(map(_is_told_by_name, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_told_by_name, value))
+    own = is_dataclass(value) and type(value).__module__.startswith("tttlab.")
+    return own and all(_is_told_by_name(getattr(value, item.name)) for item in fields(value))
 
 
 def _refuse_misspelt(options: Grid) -> None:

@@ -84,7 +84,9 @@ class Record:
     ) -> dict[tuple[int, str, int], SweptRun]:
         """The runs of the sweep that have come to their end and are still what is asked for, by their places.
 
-        The latest of a place counts. A run does not count whose model is known to have had other weights.
+        The latest of a place counts. A run does not count whose model is known to have had other weights. Nor do those
+        of a strategy that its name and parameters do not tell wholly, such as a function of the user's, which may have
+        been edited: these go through `think`, which compares their calls with what is recorded.
         """
         rows = self._ask(_OF_SWEEP, sweep=sweep)
         if not rows:
@@ -92,6 +94,8 @@ class Record:
         recorded = dict(map(_taken, rows))
         found = {}
         for cell in cells:
+            if not cell.told_by_name:
+                continue
             digest = digest_of(cell.planned.model)
             for problem in problems:
                 for seed in seeds:
