@@ -39,6 +39,31 @@ def test_it_is_chosen_within_the_budget_and_the_run_says_why():
     assert (said, source) == (run.strategy, "auto")
 
 
+def test_a_replay_takes_what_was_chosen_then_whatever_was_recorded_since():
+    def asked(replay):
+        return tttlab.think(
+            "6 10 7 -> 18",
+            strategy="auto",
+            model="local:countdown",
+            budget="400 tokens",
+            thinking_budget=25,
+            replay=replay,
+        )
+
+    recorded(12, 4)
+    first = asked("reuse")
+    recorded(30, 8)
+    for mode in ("reuse", "only"):
+        again = asked(mode)
+        assert (again.answer, again.parameters, again.notes, again.new.tokens) == (
+            first.answer,
+            first.parameters,
+            first.notes,
+            0,
+        )
+    assert asked("off").notes != first.notes
+
+
 def test_where_little_is_recorded_it_says_what_to_record():
     with pytest.raises(OptionError, match="record"):
         tttlab.think("6 10 7 -> 18", strategy="auto", model="local:countdown")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from tttlab.answers import Extractor
+from tttlab.auto import AUTO, plan_chosen
 from tttlab.budget import Budget
 from tttlab.errors import OptionError
 from tttlab.labels import Label
-from tttlab.models import canonical_name
 from tttlab.naming import name_of
 from tttlab.options import resolve
 from tttlab.parameters import declared_types
@@ -24,9 +23,6 @@ from tttlab.run import Run
 from tttlab.runner import Runner
 from tttlab.strategies import strategy_class
 from tttlab.types import Problem
-
-AUTO = "auto"
-"""As a strategy: the one, with its size, that what is recorded of the model speaks for."""
 
 
 def think(  # noqa: PLR0913 - every option by its name, so that help and completion show it
@@ -153,27 +149,10 @@ def _planned(
     prompt: str | Problem, parameters: Mapping[str, Any], *, strategy: str | Strategy | None, **options: Any
 ) -> Plan:
     if (resolve("strategy").value if strategy is None else strategy) == AUTO:
-        return _chosen(prompt, parameters, **options)
+        return plan_chosen(prompt, parameters, **options)
     known = [name for name, each in inspect.signature(plan).parameters.items() if each.kind is each.KEYWORD_ONLY]
     _refuse_misspelt(strategy, [name for name in parameters if name not in known], known)
     return plan(prompt, strategy=strategy, **options, **parameters)
-
-
-def _chosen(prompt: str | Problem, parameters: Mapping[str, Any], **options: Any) -> Plan:
-    """The plan with the strategy that the record speaks for."""
-    # Imported here because experiments stand above: what is chosen from is what they measure.
-    from tttlab.experiments.choosing import choose
-
-    if parameters:
-        raise OptionError(f"the strategy {AUTO!r} is chosen with its parameters: leave out {', '.join(parameters)}")
-    given = options["model"] if options["model"] is not None else resolve("model").value
-    model = canonical_name(given) if isinstance(given, str) else given.name
-    problem = prompt if isinstance(prompt, Problem) else Problem(prompt=prompt)
-    told = {name: options[name] for name in ("effort", "thinking_budget") if options.get(name) is not None}
-    choice = choose(model, options["budget"], without=problem.id, thinking=told)
-    planned = plan(prompt, strategy=choice.strategy, **options)
-    source = {"value": name_of(choice.strategy), "source": AUTO}
-    return replace(planned, notes=(f"chosen: {choice.reason}",), sources={**planned.sources, "strategy": source})
 
 
 def _refuse_misspelt(strategy: str | Strategy | None, names: list[str], options: list[str]) -> None:

@@ -63,6 +63,8 @@ class RecordedRun:
     seconds: float
     plan: Mapping[str, Any]
     """What makes another run the same run: see `tttlab.plan.Plan.identity`."""
+    sources: Mapping[str, Mapping[str, str]]
+    """Where each option came from: see `tttlab.plan.Plan.sources`."""
     model_facts: Mapping[str, Any]
     model_digest: str | None
     calls: int
@@ -215,6 +217,7 @@ def recorded_run(row: Mapping[str, Any]) -> RecordedRun:
             "problem": said.get(names.PROBLEM_ID),
             **{name: told for name, where in _WHERE_GIVEN.items() if (told := said.get(where))},
         },
+        sources=said.get(names.RUN_OPTIONS) or {},
         model_facts=said.get(names.MODEL_FACTS) or {},
         model_digest=(said.get(names.MODEL_IDENTITY) or {}).get("digest"),
         calls=row["calls"] or 0,

@@ -158,7 +158,7 @@ def _label(value: Any) -> Label:
     return str(value)
 
 
-def _is_told_by_name(value: object) -> bool:
+def _is_told_by_name(value: Any) -> bool:
     if value is None or isinstance(value, str | int | float):
         return True
     if isinstance(value, Mapping):
