@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import altair as alt
@@ -18,6 +19,7 @@ from tttlab import charts
 from tttlab.charts.chart_data import ChartData, data_of
 from tttlab.charts.renderer import MIME
 from tttlab.errors import OptionError
+from tttlab.experiments.intervals import Interval
 
 HOSTILE = measured.HOSTILE
 PLAIN = alt.Chart(alt.InlineData(values=[{"a": 1}])).mark_bar().encode(x="a:Q")
@@ -143,6 +145,13 @@ def test_a_law_is_drawn_with_its_held_out_points_hollow_and_without_one_its_reas
     assert f"{fit.law} law, held-out error" in subtitle(chart)
     axis = layers(chart, x="compute")[0][0]["encoding"]["x"]
     assert (axis["scale"]["type"], axis["title"]) == ("log", "tokens a problem, prompt and output")
+
+
+def test_a_gain_that_is_not_known_is_no_number():
+    wide = Interval(math.nan, math.nan, math.nan, 40, 0.95, "not enough data: the interval is wide, -0.20 to 0.30")
+    said = subtitle(charts.scaling_law(replace(measured.law(), gain_per_doubling=wide)))
+    assert "what one more doubling adds is not known: not enough data: the interval is wide" in said
+    assert "nan" not in said
 
 
 def test_coverage_is_not_called_accuracy():

@@ -138,8 +138,10 @@ def _law_said(fit: Fit) -> str:
     law = cast("AccuracyFit", fit)
     error = next(trial.held_out_error for trial in law.trials if trial.law == law.law)
     gain = law.gain_per_doubling
-    interval = f" [{points_said(gain.low, 1)}, {points_said(gain.high, 1)}]" if math.isfinite(gain.low) else ""
-    more = f"one more doubling adds {points_said(gain.mean, 1)} points{interval}"
+    more = f"what one more doubling adds is not known: {gain.kind}"
+    if math.isfinite(gain.mean):
+        interval = f"[{points_said(gain.low, 1)}, {points_said(gain.high, 1)}]"
+        more = f"one more doubling adds {points_said(gain.mean, 1)} points {interval}"
     return f"{law.law} law, held-out error {error:.3f}; {more}"
 
 
