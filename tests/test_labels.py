@@ -43,4 +43,4 @@ def test_a_replay_with_the_same_labels_is_the_same_run_and_with_others_one_of_it
     assert again.id == first.id
     assert other.id != first.id
     assert other.new.tokens == 0
-    assert labels() == [{"sweep": "a"}, {"sweep": "b"}]
+    assert sorted(each["sweep"] for each in labels()) == ["a", "b"]
