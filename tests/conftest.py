@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tttlab import options
+from tttlab import options, recording
 
 
 @pytest.fixture
@@ -18,4 +18,6 @@ def own_store(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TTTLAB_TRACES", str(tmp_path / "traces"))
     monkeypatch.setattr(options, "_configured", {})
-    return tmp_path / "traces" / "store"
+    yield tmp_path / "traces" / "store"
+    # Else each test would leave a thread behind that wakes twice a second, and a store that every flush waits for.
+    recording.close()

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
 import tttlab
+from tttlab import recording
 from tttlab.store.manifest import Lease, oldest_generation_read
 
 CHILD = """
@@ -63,3 +65,16 @@ def test_a_forked_child_leaves_the_lease_of_its_parent(own_store, monkeypatch):
     assert oldest_generation_read(own_store) == 3
     lease.release()
     assert oldest_generation_read(own_store) is None
+
+
+def test_closed_everything_is_written_its_threads_end_and_the_next_run_is_recorded_as_ever():
+    def writing():
+        return [thread for thread in threading.enumerate() if thread.name == "tttlab-journal"]
+
+    before = len(writing())
+    tttlab.think("2 + 2?", model=tttlab.ScriptedModel("4"))
+    assert len(writing()) == before + 1
+    recording.close()
+    assert len(writing()) == before
+    tttlab.think("2 + 3?", model=tttlab.ScriptedModel("5"))
+    assert tttlab.connect().execute("SELECT answer FROM runs ORDER BY answer").fetchall() == [("4",), ("5",)]

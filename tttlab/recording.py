@@ -48,6 +48,18 @@ def flush() -> None:
         recorder.journal.flush()
 
 
+def close() -> None:
+    """Write everything that was recorded so far and end the threads that do it; what is recorded next begins them anew.
+
+    No run may be going on: what it records afterwards is lost.
+    """
+    with _lock:
+        recorders = list(_recorders.values())
+        _recorders.clear()
+    for recorder in recorders:
+        recorder.journal.close()
+
+
 def connect(traces: str | Path | None = None) -> DuckDBPyConnection:
     """An ordinary DuckDB connection in which the store's views are defined: `runs`, `calls`, `tokens` and the others.
 
