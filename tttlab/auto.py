@@ -16,11 +16,9 @@ from tttlab.plan import Plan, plan
 from tttlab.protocols import Strategy
 from tttlab.recording import flush
 from tttlab.store.recorded import Records
-from tttlab.strategies import resolve_strategy
+from tttlab.strategies import AUTO, resolve_strategy
 from tttlab.tracing.attributes import known
 from tttlab.types import Problem
-
-AUTO = "auto"
 
 
 def plan_chosen(prompt: str | Problem, parameters: Mapping[str, Any], **options: Any) -> Plan:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tttlab.answers import Extractor
-from tttlab.auto import AUTO, plan_chosen
+from tttlab.auto import plan_chosen
 from tttlab.budget import Budget
 from tttlab.errors import OptionError
 from tttlab.labels import Label
@@ -21,7 +21,7 @@ from tttlab.progress import Observer
 from tttlab.protocols import Model, Strategy
 from tttlab.run import Run
 from tttlab.runner import Runner
-from tttlab.strategies import strategy_class
+from tttlab.strategies import AUTO, strategy_class
 from tttlab.types import Problem
 
 

@@ -23,6 +23,22 @@ def test_the_run_is_the_cells_result(kernel):
     assert kernel.value("type(_).__name__, _.model") == "('Run', 'scripted')"
 
 
+def test_auto_takes_a_strategy_by_what_is_recorded_and_says_why(kernel):
+    kernel.run(
+        "import tttlab\n"
+        "from tttlab.experiments.tasks.countdown import countdown\n"
+        "for each in countdown(10, seed=3):\n"
+        "    tttlab.think(each, model='local:countdown', strategy='self_consistency', samples=4, thinking_budget=0)"
+    )
+    ran = kernel.run(
+        '%%think -s auto -m local:countdown --budget "300 tokens" --thinking-budget 0 -o run\n6 10 7 -> 18'
+    )
+    assert ran.status == "ok", ran.streams
+    assert "chosen: " in ran.plain
+    assert "10 recorded problems of local:countdown with 4 samples each" in ran.plain
+    assert kernel.value("run.strategy != 'auto'") == "True"
+
+
 def test_with_o_the_run_is_bound_and_shown_and_not_returned(kernel):
     kernel.run("'before'")
     ran = kernel.run("%%think -m quick -s self_consistency -p samples=3 --seed 5 -o run\nWhat is 7 times 8?")

@@ -20,7 +20,7 @@ from tttlab.models.hosts import hosts
 from tttlab.notebook.arguments import flags_of
 from tttlab.notebook.variables import is_model, is_strategy, variables
 from tttlab.options import resolve
-from tttlab.strategies import strategy_class, strategy_names
+from tttlab.strategies import AUTO, strategy_class, strategy_names
 
 _MAGIC = re.compile(r"\s*(?P<escape>%%?)(?P<name>think_config|think|sweep|traces|models)\s")
 _STRATEGY = re.compile(r"(?:-s|--strategy)[\s=]+(\S+)")
@@ -67,7 +67,7 @@ def _values(option: Any, line: str, namespace: Mapping[str, Any]) -> list[tuple[
     if named == "parameter":
         return [(f"{name}=", "param") for name in _parameters(line)]
     if named == "strategy":
-        held = [(name, "strategy") for name in strategy_names()] + _own(namespace, is_strategy)
+        held = [(name, "strategy") for name in (AUTO, *strategy_names())] + _own(namespace, is_strategy)
     elif named == "model":
         hosted = [f"{name}:" for name in (*hosts(), *entry_points())]
         held = [(name, "model") for name in (*NAMES, *hosted)] + _own(namespace, is_model)

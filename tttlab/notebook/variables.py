@@ -8,7 +8,7 @@ from typing import Any
 
 from tttlab.errors import OptionError, nearest
 from tttlab.models import NAMES
-from tttlab.strategies import strategy_names
+from tttlab.strategies import AUTO, strategy_names
 
 
 def is_strategy(value: object) -> bool:
@@ -29,13 +29,13 @@ def strategy_called(name: str, namespace: Mapping[str, Any]) -> Any:
     value = namespace.get(name)
     if is_strategy(value):
         return value
-    if name.replace("-", "_").lower() in strategy_names():
+    if name == AUTO or name.replace("-", "_").lower() in strategy_names():
         return name
     if inspect.isfunction(value):
         raise OptionError(f"{name} is not a strategy yet: write it as `async def {name}(problem, think)`")
     if inspect.isclass(value):
         raise OptionError(f"{name} is a class: make a strategy of it first, as in `mine = {name}()`, and give -s mine")
-    known = [*strategy_names(), *variables(namespace, is_strategy)]
+    known = [AUTO, *strategy_names(), *variables(namespace, is_strategy)]
     if name in variables(namespace):
         raise OptionError(_holds_none(name, value, "strategy: that is an `async def` of (problem, think)", known))
     raise OptionError(f"no strategy and no variable that holds one is named {name!r}{nearest(name, known)}")

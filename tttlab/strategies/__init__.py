@@ -18,6 +18,8 @@ from tttlab.naming import function_parameters, name_of
 from tttlab.parameters import declared_types, read_values
 from tttlab.protocols import Strategy
 
+AUTO = "auto"
+"""In place of a strategy's name: the one, with its size, that what is recorded speaks for (`tttlab.auto`)."""
 _NOT_STRATEGIES = {"selection", "steps"}
 
 
